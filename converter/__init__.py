@@ -1,0 +1,1 @@
+"""DICOM to the network's doorstep: series, volumes, alignment, grids, and back."""

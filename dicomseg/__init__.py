@@ -1,0 +1,1 @@
+"""DICOM out, and corrections in. The only room with highdicom."""

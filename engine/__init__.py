@@ -1,0 +1,1 @@
+"""Tensors only: networks, anatomy, inference, training, heads. It never sees a patient."""
