@@ -1,0 +1,39 @@
+# `make demo` and `make test` set up what is missing, then run. A second run of either is quick.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test lint setup system
+
+PYTHON ?= python3.11
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet
+# For example: make demo ARGS="--study DIR --truth DIR", make test ARGS=tests/listener
+ARGS ?=
+
+demo: setup
+	$(VENV)/bin/glioloop demo $(ARGS)
+
+test: setup
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+setup: system .venv.stamp
+
+system:
+	@PYTHON="$(PYTHON)" scripts/system-packages
+
+# PyTorch comes first, with its dependencies held to ours, so that nothing later pulls another build.
+# The pinned list is complete. It leaves out what dicom2nifti and pydicom could use but we refuse:
+# GDCM, which would decode untrusted files in native code.
+.venv.stamp: pyproject.toml requirements.txt | system
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "Glioloop needs Python 3.11: install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) --constraint requirements.txt "$$(grep '^torch==' requirements.txt)"
+	$(PIP) --no-deps --requirement requirements.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
