@@ -1,0 +1,296 @@
+"""Files to series: which instances belong together, read from headers alone.
+
+Nothing is dropped silently. What cannot be read is a `Refusal` with its reason; what is no MR image
+(a segmentation, a report, a Secondary Capture that says Modality MR) is a `Series` like any other,
+and it is `converter.identify` that says why it is no candidate.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from study.errors import RefusedError
+
+logger = logging.getLogger(__name__)
+
+MIN_STACK = 3
+"""Fewest instances that make a stack of their own when a series mixes echoes or orientations."""
+
+ORIENTATION_TOLERANCE = 1e-3
+"""Direction cosines closer than this are one orientation: 0.13 mm at 128 mm from the centre."""
+
+ECHO_TOLERANCE_MS = 2.0
+"""Echo times closer than this are one echo; scanners round them differently from slice to slice."""
+
+READ_ERRORS = (
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    RecursionError,
+)
+"""What pydicom raises on files that are no DICOM, or broken DICOM (deep nesting: RecursionError)."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One file of a series: what splitting and choosing look at, and where the file lies."""
+
+    path: Path = field(repr=False)
+    sop_instance_uid: str
+    sop_class_uid: str
+    instance_number: int | None = None
+    image_type: tuple[str, ...] = ()
+    echo_time: float | None = None
+    b_value: float | None = None
+    orientation: tuple[float, ...] | None = None
+    position: tuple[float, ...] | None = None
+    frames: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Instances with one (0020,000E) *Series Instance UID*, or the part of it that is one stack.
+
+    Parameters
+    ----------
+    series_uid, study_uid
+        (0020,000E) *Series Instance UID* and (0020,000D) *Study Instance UID*.
+    instances
+        In order of (0020,0013) *Instance Number*.
+    header
+        The first instance without its pixels.
+    part
+        Empty for a whole series; else what sets this part apart, such as ``"echo 90 ms"``.
+    """
+
+    series_uid: str
+    study_uid: str
+    instances: tuple[Instance, ...]
+    header: Dataset = field(repr=False)
+    part: str = ""
+
+    @property
+    def slices(self) -> int:
+        """How many images there are: instances, or frames of multi-frame instances."""
+        return sum(instance.frames for instance in self.instances)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that is no part of any series, and why."""
+
+    path: Path = field(repr=False)
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What lies in a set of files: every file is in ``series`` or in ``refused``."""
+
+    series: tuple[Series, ...]
+    refused: tuple[Refusal, ...]
+
+
+def scan(paths: Iterable[Path]) -> Scan:
+    """Read headers and group them by (0020,000E) *Series Instance UID*.
+
+    Parameters
+    ----------
+    paths
+        Files, or folders that are searched for files.
+
+    Returns
+    -------
+    Scan
+        Series in order of (0020,0011) *Series Number*, and the files that were refused: not DICOM,
+        broken, without UIDs, a second file with the SOP Instance UID of another one, a series that
+        claims two studies or two patients.
+    """
+    refused: list[Refusal] = []
+    headers: dict[str, list[tuple[Instance, Dataset]]] = {}
+    seen: dict[str, Path] = {}
+    for path in _files(paths):
+        try:
+            header = dcmread(path, stop_before_pixels=True)
+            series_uid, instance = str(header.SeriesInstanceUID), _instance(path, header)
+            str(header.StudyInstanceUID)
+        except READ_ERRORS as error:
+            refused.append(Refusal(path, f"not readable as DICOM: {type(error).__name__}: {error}"))
+            continue
+        if instance.sop_instance_uid in seen:
+            twin = f"SOP Instance UID {instance.sop_instance_uid} occurs in a second file"
+            refused.append(Refusal(path, twin))
+            continue
+        seen[instance.sop_instance_uid] = path
+        headers.setdefault(series_uid, []).append((instance, header))
+    series = []
+    for series_uid, members in headers.items():
+        reason = _mixture(series_uid, [header for _, header in members])
+        if reason:
+            refused.extend(Refusal(instance.path, reason) for instance, _ in members)
+        else:
+            series.append(_series(series_uid, members))
+    series.sort(key=lambda s: (_number(s.header.get("SeriesNumber")) or 0, s.series_uid))
+    for refusal in refused:
+        logger.warning("a file was refused: %s", refusal.reason)
+    return Scan(tuple(series), tuple(refused))
+
+
+def read_series(paths: Iterable[Path]) -> list[Series]:
+    """Series in a set of files, of which every one must be readable; see `scan`.
+
+    Raises
+    ------
+    RefusedError
+        If any file is refused; the message counts them and gives the first reasons.
+    """
+    found = scan(paths)
+    if found.refused:
+        reasons = "; ".join(sorted({refusal.reason for refusal in found.refused})[:3])
+        raise RefusedError(f"{len(found.refused)} file(s) cannot be used: {reasons}")
+    return list(found.series)
+
+
+def split(series: Series) -> tuple[Series, ...]:
+    """Parts of a series that mixes echoes, image types, b-values or orientations.
+
+    A part with fewer than `MIN_STACK` instances is no stack but a stray: then that property does
+    not split, and `converter.volume.to_volume` refuses the mixture with its numbers.
+
+    Returns
+    -------
+    tuple of Series
+        The series itself where there is nothing to split.
+    """
+    parts = [series]
+    for name, values in (
+        ("image type", [" ".join(i.image_type) for i in series.instances]),
+        ("echo (ms)", _bins([i.echo_time for i in series.instances], ECHO_TOLERANCE_MS)),
+        ("b-value", _bins([i.b_value for i in series.instances], 1.0)),
+        ("orientation", _orientations(series.instances)),
+    ):
+        label = dict(zip((i.sop_instance_uid for i in series.instances), values, strict=True))
+        parts = [piece for part in parts for piece in _split_by(part, name, label)]
+    return tuple(parts)
+
+
+def _split_by(series: Series, name: str, label: dict[str, str]) -> list[Series]:
+    """Parts of a series by the label of each SOP Instance UID."""
+    groups: dict[str, list[Instance]] = {}
+    for instance in series.instances:
+        groups.setdefault(label[instance.sop_instance_uid], []).append(instance)
+    if len(groups) < 2 or min(len(group) for group in groups.values()) < MIN_STACK:
+        return [series]
+    parts = []
+    for value, group in groups.items():
+        header = dcmread(group[0].path, stop_before_pixels=True)
+        said = ", ".join(filter(None, (series.part, f"{name} {value}")))
+        parts.append(replace(series, instances=tuple(group), header=header, part=said))
+    return parts
+
+
+def _bins(values: Sequence[float | None], tolerance: float) -> list[str]:
+    """Names of groups of numbers in which neighbours differ by no more than the tolerance."""
+    known = sorted({value for value in values if value is not None})
+    names: dict[float, str] = {}
+    for before, value in zip([None, *known], known, strict=False):
+        same = before is not None and value - before <= tolerance
+        names[value] = names[before] if before is not None and same else f"{value:g}"
+    return ["none" if value is None else names[value] for value in values]
+
+
+def _orientations(instances: Sequence[Instance]) -> list[str]:
+    """Name of each instance's orientation: the first one that is as good as the same."""
+    known: list[tuple[float, ...]] = []
+    names = []
+    for instance in instances:
+        at = instance.orientation
+        if at is None:
+            names.append("none")
+            continue
+        alike = (k for k in known if np.allclose(k, at, rtol=0, atol=ORIENTATION_TOLERANCE))
+        found = next(alike, None)
+        if found is None:
+            known.append(at)
+            found = at
+        names.append(" ".join(f"{cosine:.3f}" for cosine in found))
+    return names
+
+
+def _files(paths: Iterable[Path]) -> Iterable[Path]:
+    """The files, and those inside the folders, in a stable order."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
+        else:
+            yield path
+
+
+def _series(series_uid: str, members: list[tuple[Instance, Dataset]]) -> Series:
+    """A series from its instances and their headers."""
+    members = sorted(members, key=lambda m: (m[0].instance_number or 0, m[0].sop_instance_uid))
+    header = members[0][1]
+    instances = tuple(instance for instance, _ in members)
+    return Series(series_uid, str(header.StudyInstanceUID), instances, header)
+
+
+def _mixture(series_uid: str, headers: Sequence[Dataset]) -> str:
+    """Why a series cannot be one series, or nothing."""
+    studies = {str(header.StudyInstanceUID) for header in headers}
+    if len(studies) > 1:
+        return f"series {series_uid} claims {len(studies)} studies: {', '.join(sorted(studies))}"
+    patients = {str(header.get("PatientID", "")).strip() for header in headers}
+    if len(patients) > 1:
+        return f"series {series_uid} holds images of {len(patients)} patients"
+    return ""
+
+
+def _instance(path: Path, header: Dataset) -> Instance:
+    """What is kept of one header."""
+    return Instance(
+        path=path,
+        sop_instance_uid=str(header.SOPInstanceUID),
+        sop_class_uid=str(header.SOPClassUID),
+        instance_number=_integer(header.get("InstanceNumber")),
+        image_type=tuple(str(value) for value in header.get("ImageType", None) or ()),
+        echo_time=_number(header.get("EchoTime")),
+        b_value=_number(header.get("DiffusionBValue")),
+        orientation=_numbers(header.get("ImageOrientationPatient"), 6),
+        position=_numbers(header.get("ImagePositionPatient"), 3),
+        frames=max(_integer(header.get("NumberOfFrames")) or 1, 1),
+    )
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None for what is none."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _integer(value: object) -> int | None:
+    """A whole number, or None."""
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _numbers(values: object, count: int) -> tuple[float, ...] | None:
+    """So many finite numbers, or None."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != count:
+        return None
+    found = [_number(value) for value in values]
+    return tuple(n for n in found if n is not None) if None not in found else None
