@@ -1,0 +1,90 @@
+"""The first pass: where in the head the brain is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from engine.patches import Array
+from study.errors import RefusedError
+
+BRAIN_CLASSES = (1, 2)
+"""Classes of the brain model that are brain: brain, and tumour with its neighbourhood."""
+STRIDE = 8
+"""Sizes are padded to a multiple of this; it suits networks of up to four levels."""
+
+
+def find_brain(
+    run: Callable[[Array], Array], images: Array, outside: float = 0.0
+) -> npt.NDArray[np.float32]:
+    """Probability that a voxel is brain, for a whole head in one pass.
+
+    Parameters
+    ----------
+    run
+        The brain network with its head (`engine.runtime.compile_network`): ``(1, C, d, h, w)`` to
+        logits of outside, brain, tumour neighbourhood.
+    images
+        ``(C, D, H, W)`` float32 at the model's spacing, from `engine.normalise.normalise_head`.
+    outside
+        Value of the voxels that are appended to make the sizes divisible.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(D, H, W)`` float32 in [0, 1].
+
+    Raises
+    ------
+    RefusedError
+        If the images are not ``(C, D, H, W)``, or not finite.
+    """
+    if images.ndim != 4 or not np.isfinite(images).all():
+        raise RefusedError(
+            f"finite images (C, D, H, W) are needed to find the brain, not {images.shape}"
+            f" with {np.count_nonzero(~np.isfinite(images))} values that are not finite"
+        )
+    shape = images.shape[1:]
+    widths = [(0, 0), *((0, -n % STRIDE) for n in shape)]
+    logits = run(np.pad(images, widths, constant_values=outside)[None])[0]
+    logits = logits[:, : shape[0], : shape[1], : shape[2]]
+    odds = np.exp(logits - logits.max(axis=0))
+    probability: npt.NDArray[np.float32] = odds[list(BRAIN_CLASSES)].sum(axis=0) / odds.sum(axis=0)
+    return probability.astype(np.float32)
+
+
+def clean_mask(
+    probability: npt.NDArray[np.floating], threshold: float = 0.5
+) -> npt.NDArray[np.bool_]:
+    """One brain without holes.
+
+    Parameters
+    ----------
+    probability
+        ``(D, H, W)`` from `find_brain`, on any grid.
+    threshold
+        From which probability a voxel is brain.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(D, H, W)`` bool: the largest component (neighbours share a face), its holes filled.
+
+    Raises
+    ------
+    RefusedError
+        If no voxel reaches the threshold.
+    """
+    parts, count = ndimage.label(probability >= threshold)
+    if not count:
+        raise RefusedError(
+            f"no brain was found: the highest probability is {float(probability.max()):.2f},"
+            f" {threshold:.2f} is needed; is this an MR of a head?"
+        )
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    filled: npt.NDArray[np.bool_] = ndimage.binary_fill_holes(parts == sizes.argmax())
+    return filled

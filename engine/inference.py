@@ -1,0 +1,216 @@
+"""Images to logits, patch by patch.
+
+Where patches overlap, logits are averaged, never probabilities. The average is linear, and so is
+the head: averaging features first and applying the head then gives the same (`features_at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.head import Head
+from engine.patches import (
+    Array,
+    Blending,
+    Size,
+    Starts,
+    average,
+    blending,
+    computed,
+    pad_to,
+    starts,
+)
+from study.errors import RefusedError
+from study.tissue import Tissue
+
+Mask = npt.NDArray[np.bool_]
+Flips = Sequence[tuple[int, ...]]
+
+FAR_LOGIT = 10.0
+"""Logit of background, and minus that of the others, where no patch was computed: a probability
+of more than 0.9999, and yet of a size with which neighbours can be interpolated."""
+
+PLAIN: Flips = ((),)
+"""No mirroring."""
+
+
+def segment(
+    run: Callable[[Array], Array],
+    head: Head,
+    images: Array,
+    brain: Mask,
+    patch: Size = (64, 64, 64),
+    overlap: float = 0.25,
+    batch: int = 2,
+    progress: Callable[[float], None] | None = None,
+    *,
+    kind: Blending = "gaussian",
+    flips: Flips = PLAIN,
+    outside: float = 0.0,
+) -> Array:
+    """Segment a volume where there is brain.
+
+    Parameters
+    ----------
+    run
+        Backbone: ``(N, C, d, h, w)`` float32 to ``(N, F, d, h, w)`` features.
+    head
+        Features to logits.
+    images
+        ``(C, D, H, W)`` float32, normalised.
+    brain
+        ``(D, H, W)`` bool; only patches that hold some of it are computed.
+    patch
+        Size of a patch, divisible by the network's stride.
+    overlap
+        Least part of a patch that it shares with the next.
+    batch
+        Patches in one call.
+    progress
+        Told which part, of 1, is done.
+    kind
+        How patches are weighted where they overlap.
+    flips
+        Mirrorings to average over, each as the axes (0, 1, 2) that are mirrored; ``()`` is none.
+    outside
+        Value of voxels that are appended where the volume is smaller than a patch.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(classes, D, H, W)`` float32 logits; `FAR_LOGIT` of background where no patch lies.
+
+    Raises
+    ------
+    RefusedError
+        If shapes do not fit, an image is not finite, or there is no brain.
+    """
+    shape = _check(images, brain)
+    padded, at = _prepare(images, brain, patch, overlap, outside)
+
+    def logits(stack: Array) -> Array:
+        return _mean_over([head.apply(features) for features in _mirrored(run, stack, flips)])
+
+    answers = computed(logits, padded, at, patch, batch, progress)
+    mean, covered = average(answers, blending(patch, kind), padded.shape[1:])
+    far = np.full(len(mean), -FAR_LOGIT, np.float32)
+    far[Tissue.BACKGROUND] = FAR_LOGIT
+    mean[:, ~covered] = far[:, None]
+    k, i, j = shape
+    return np.ascontiguousarray(mean[:, :k, :i, :j])
+
+
+def features_at(
+    run: Callable[[Array], Array],
+    images: Array,
+    brain: Mask,
+    voxels: npt.NDArray[np.integer],
+    patch: Size = (64, 64, 64),
+    overlap: float = 0.25,
+    batch: int = 2,
+    progress: Callable[[float], None] | None = None,
+    *,
+    kind: Blending = "gaussian",
+    flips: Flips = PLAIN,
+    outside: float = 0.0,
+) -> Array:
+    """Features at given voxels, averaged over patches exactly as `segment` does.
+
+    ``head.apply(features_at(...))`` is what `segment` finds at these voxels, for any head.
+
+    Parameters
+    ----------
+    voxels
+        ``(n, 3)`` indices (slice, row, column).
+    run, images, brain, patch, overlap, batch, progress, kind, flips, outside
+        As for `segment`. Only patches that hold one of the voxels are computed.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(n, F)`` float32.
+
+    Raises
+    ------
+    RefusedError
+        As `segment`; also if a voxel lies in no patch, or there is no voxel.
+    """
+    _check(images, brain)
+    padded, at = _prepare(images, brain, patch, overlap, outside)
+    at = _holding(at, voxels, patch, brain.shape)
+
+    def mean_features(stack: Array) -> Array:
+        return _mean_over(_mirrored(run, stack, flips))
+
+    weight = blending(patch, kind)
+    mass = np.zeros((len(voxels), 1), np.float32)
+    total: Array | None = None
+    for start, answer in computed(mean_features, padded, at, patch, batch, progress):
+        here = _inside(voxels, start, patch)
+        k, i, j = (voxels[here] - start).T
+        if total is None:
+            total = np.zeros((len(voxels), len(answer)), np.float32)
+        total[here] += (answer[:, k, i, j] * weight[k, i, j]).T
+        mass[here, 0] += weight[k, i, j]
+    if total is None or not mass.all():
+        raise RefusedError(
+            f"{np.count_nonzero(mass == 0)} of {len(voxels)} voxels lie in no patch that holds"
+            f" brain: ask only for voxels of the brain"
+        )
+    return total / mass
+
+
+def _check(images: Array, brain: Mask) -> tuple[int, int, int]:
+    """Refuse volumes that do not fit one another."""
+    if images.ndim != 4 or images.shape[1:] != brain.shape or brain.dtype != np.bool_:
+        raise RefusedError(
+            f"images (C, D, H, W) and a bool brain (D, H, W) are needed, not {images.shape} and"
+            f" {brain.dtype} {brain.shape}"
+        )
+    if not np.isfinite(images).all():
+        raise RefusedError("an image holds NaN or infinity: nothing can be segmented in it")
+    if not brain.any():
+        raise RefusedError("the brain is empty: nothing can be segmented")
+    return brain.shape
+
+
+def _prepare(
+    images: Array, brain: Mask, patch: Size, overlap: float, outside: float
+) -> tuple[Array, Starts]:
+    """Pad to a patch where needed, and lay out the patches."""
+    padded: Array = pad_to(images, patch, outside)  # type: ignore[assignment]
+    room: Mask = pad_to(brain, patch, value=False)  # type: ignore[assignment]
+    return padded, starts(room, patch, overlap)
+
+
+def _mirrored(run: Callable[[Array], Array], stack: Array, flips: Flips) -> list[Array]:
+    """Features of (N, C, d, h, w) under each mirroring, mirrored back."""
+    found = []
+    for axes in flips:
+        there = tuple(axis + 2 for axis in axes)
+        found.append(np.flip(run(np.flip(stack, there)), there))
+    return found
+
+
+def _mean_over(arrays: Iterable[Array]) -> Array:
+    """Mean of arrays of one shape."""
+    several = list(arrays)
+    return several[0] if len(several) == 1 else np.mean(several, axis=0, dtype=np.float32)
+
+
+def _inside(voxels: npt.NDArray[np.integer], start: npt.NDArray[np.int64], patch: Size) -> Mask:
+    """Which of (n, 3) voxels lie in the patch at ``start``."""
+    inside: Mask = ((voxels >= start) & (voxels < start + np.array(patch))).all(axis=1)
+    return inside
+
+
+def _holding(
+    at: Starts, voxels: npt.NDArray[np.integer], patch: Size, shape: tuple[int, ...]
+) -> Starts:
+    """Keep the patches that hold one of the voxels."""
+    if not len(voxels) or (voxels < 0).any() or (voxels >= shape).any():
+        raise RefusedError(f"one or more voxels inside a volume of {shape} are needed")
+    return at[[bool(_inside(voxels, start, patch).any()) for start in at]]
