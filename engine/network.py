@@ -8,6 +8,7 @@ arXiv:1602.07261) inside a U-Net (Ronneberger et al. 2015; Cicek et al. 2016).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class NetworkConfig:
             raise RefusedError(f"this is no network configuration: {error}") from error
 
 
-_NORMS: dict[str, type[nn.BatchNorm3d] | type[nn.InstanceNorm3d]] = {
+_NORMS: dict[str, type[nn.BatchNorm3d | nn.InstanceNorm3d]] = {
     "batch": nn.BatchNorm3d,
     "instance": nn.InstanceNorm3d,
 }
@@ -139,12 +140,8 @@ class Backbone(nn.Module):
         filters = config.filters
         self.stem = _simple(config, config.channels_in, filters[0], 3)
         self.levels = nn.ModuleList([ResidualInception(config, f) for f in filters])
-        self.downs = nn.ModuleList(
-            [_simple(config, a, b, 3, 2) for a, b in zip(filters, filters[1:], strict=False)]
-        )
-        self.rises = nn.ModuleList(
-            [Rise(config, b, a) for a, b in zip(filters, filters[1:], strict=False)][::-1]
-        )
+        self.downs = nn.ModuleList([_simple(config, a, b, 3, 2) for a, b in pairwise(filters)])
+        self.rises = nn.ModuleList([Rise(config, b, a) for a, b in pairwise(filters)][::-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, D, H, W) images to (N, filters[0], D, H, W) features."""

@@ -1,0 +1,265 @@
+"""Training examples: generated heads, normalised as inference does it, and crops of them.
+
+Heads are generated in processes of their own and kept in a ring; each training step takes its crops
+from several heads of the ring, so that a head serves many steps and is then replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Full
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+from engine.anatomy import HeadMap, load_pack, split
+from engine.generator import Sample, geometry, render
+from engine.normalise import DROPPED, OUTSIDE, normalise, normalise_head
+from engine.phantom import phantom_map
+from engine.tumour import smooth_noise
+from study.errors import RefusedError
+
+Labels = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What examples are made for.
+
+    Parameters
+    ----------
+    task
+        ``"tumour"``: normalised over the brain, labels are `Tissue` values. ``"brain"``: a whole
+        head, labels are 0 outside, 1 brain, 2 tumour.
+    shape
+        Of a generated head, in voxels.
+    spacing_mm
+        Least and greatest edge of a voxel.
+    drop_t2
+        Share of heads whose T2 is missing.
+    phantoms
+        Share of heads grown from nothing instead of from a label map.
+    """
+
+    task: str = "tumour"
+    shape: tuple[int, int, int] = (96, 112, 96)
+    spacing_mm: tuple[float, float] = (1.5, 2.2)
+    drop_t2: float = 0.15
+    phantoms: float = 0.06
+
+    def __post_init__(self) -> None:
+        if self.task not in ("tumour", "brain"):
+            raise RefusedError(f"task {self.task!r} is neither 'tumour' nor 'brain'")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One normalised head: images ``(3, D, H, W)`` float16, labels ``(D, H, W)``, brain mask."""
+
+    images: npt.NDArray[np.float16]
+    labels: Labels
+    brain: Mask
+
+
+def examples(maps: list[HeadMap], recipe: Recipe, rng: np.random.Generator) -> Iterator[Example]:
+    """Endless examples; every geometry is rendered twice."""
+    while True:
+        spacing = float(rng.uniform(*recipe.spacing_mm))
+        grown = rng.random() < recipe.phantoms
+        head = phantom_map(rng) if grown else maps[int(rng.integers(len(maps)))]
+        scene = geometry(head, recipe.shape, spacing, rng)
+        if np.count_nonzero(scene.brain) < 2000:
+            continue
+        for _ in range(2):
+            sample = render(scene, rng)
+            yield (
+                _tumour_example(sample, recipe, rng)
+                if recipe.task == "tumour"
+                else (_brain_example(sample, recipe, rng))
+            )
+
+
+def _tumour_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Example:
+    """Normalise over a mask as imperfect as the one that inference will have."""
+    mask = imperfect(sample.brain, sample.spacing_mm, rng)
+    images = _dropped(sample.images, recipe, rng)
+    normalised = normalise(images, mask, sample.spacing_mm)
+    labels = np.where(mask, sample.labels, 0).astype(np.uint8)
+    return Example(normalised.astype(np.float16), labels, mask)
+
+
+def _brain_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Example:
+    """Show a whole or stripped head, at times with slices missing at either end."""
+    images, brain = _dropped(sample.images, recipe, rng), sample.brain
+    if rng.random() < 0.2:
+        kept = ndimage.binary_dilation(brain, iterations=int(rng.integers(1, 4)))
+        images = images * (brain if rng.random() < 0.5 else kept)
+    labels = np.where(sample.labels > 0, 2, brain).astype(np.uint8)
+    if rng.random() < 0.35:
+        low, high = int(rng.integers(0, 20)), labels.shape[0] - int(rng.integers(0, 14))
+        images, labels = images.copy(), labels.copy()
+        images[:, :low], images[:, high:] = 0.0, 0.0
+        labels[:low], labels[high:] = 0, 0
+    return Example(normalise_head(images).astype(np.float16), labels, brain)
+
+
+def _dropped(
+    images: npt.NDArray[np.float32], recipe: Recipe, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Lose T2 now and then."""
+    if rng.random() >= recipe.drop_t2:
+        return images
+    images = images.copy()
+    images[2] = np.nan
+    return images
+
+
+def imperfect(brain: Mask, spacing_mm: float, rng: np.random.Generator) -> Mask:
+    """Return a brain mask with the faults masks have: too tight, too wide, with lumps that leak."""
+    wide = int(rng.choice((-1, 0, 1, 2, 3), p=(0.1, 0.35, 0.3, 0.15, 0.1)))
+    if wide < 0:
+        mask = ndimage.binary_erosion(brain)
+    else:
+        mask = ndimage.binary_dilation(brain, iterations=wide) if wide else brain
+    if rng.random() < 0.3:
+        lumps = smooth_noise(brain.shape, 20.0 / spacing_mm, rng) > rng.uniform(0.6, 1.6)
+        mask = mask | (lumps & ndimage.binary_dilation(brain, iterations=4))
+    return np.asarray(mask, bool)
+
+
+def crops(
+    ring: list[Example], count: int, edge: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Crops from several heads: at tumour, at its enhancing part or core, and anywhere in the brain.
+
+    Parameters
+    ----------
+    ring
+        Heads to choose from, at least one.
+    count
+        Number of crops; they come from ``min(count, len(ring))`` heads or nearly so.
+    edge
+        Edge of a crop in voxels.
+    rng
+        Source of all randomness.
+
+    Returns
+    -------
+    images, labels
+        ``(count, 3, edge, edge, edge)`` float32 and ``(count, edge, edge, edge)`` int64, flipped at
+        random.
+    """
+    images, labels = [], []
+    heads = rng.permutation(len(ring))
+    for number in range(count):
+        example = ring[int(heads[number % len(heads)])]
+        window = _window(example, edge, number, rng)
+        axes = [a for a in range(3) if rng.random() < (0.15, 0.15, 0.5)[a]]
+        image = np.flip(example.images[(slice(None), *window)], [a + 1 for a in axes])
+        label = np.flip(example.labels[window], axes)
+        images.append(image.astype(np.float32))
+        labels.append(label.astype(np.int64))
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+
+def _window(
+    example: Example, edge: int, number: int, rng: np.random.Generator
+) -> tuple[slice, ...]:
+    """Where a crop lies: five in eight hold tumour where there is any."""
+    wanted = example.brain
+    if number % 8 < 3 and (example.labels % 2 == 1).any():
+        wanted = example.labels % 2 == 1
+    elif number % 8 < 5 and (example.labels > 0).any():
+        wanted = example.labels > 0
+    found = np.flatnonzero(wanted)
+    at = np.unravel_index(int(found[rng.integers(len(found))]), wanted.shape)
+    starts = [
+        int(np.clip(int(c) - edge // 2 + rng.integers(-edge // 4, edge // 4 + 1), 0, n - edge))
+        for c, n in zip(at, wanted.shape, strict=True)
+    ]
+    return tuple(slice(s, s + edge) for s in starts)
+
+
+class Producer:
+    """Processes that generate heads and put them in a queue.
+
+    Parameters
+    ----------
+    packed
+        Head maps, as `engine.anatomy.pack` writes them.
+    recipe
+        What to make.
+    seed
+        Of the first process; each has its own.
+    workers
+        Number of processes.
+    held_out
+        Whether to draw from the held-out anatomies instead of the training ones.
+    """
+
+    def __init__(
+        self, packed: Path, recipe: Recipe, seed: int, workers: int = 1, *, held_out: bool = False
+    ) -> None:
+        context = mp.get_context("spawn")
+        self._queue: mp.Queue[Example] = context.Queue(4)
+        self._processes = [
+            context.Process(
+                target=_produce,
+                args=(self._queue, packed, recipe, seed + i, held_out),
+                daemon=True,
+            )
+            for i in range(workers)
+        ]
+        for process in self._processes:
+            process.start()
+
+    def take(self, *, wait: bool) -> Example | None:
+        """Return the next head; None when there is none yet and `wait` is false."""
+        try:
+            return self._queue.get(block=wait, timeout=300.0 if wait else None)
+        except Empty:
+            return None
+
+    def stop(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
+
+
+def _produce(
+    queue: mp.Queue[Example], packed: Path, recipe: Recipe, seed: int, held_out: bool
+) -> None:
+    """Body of a generating process; it ends with its parent."""
+    torch.set_num_threads(1)
+    parent = os.getppid()
+    training, validation = split(load_pack(packed))
+    for example in examples(
+        validation if held_out else training, recipe, np.random.default_rng(seed)
+    ):
+        while True:
+            try:
+                queue.put(example, timeout=5.0)
+                break
+            except Full:
+                if os.getppid() != parent:
+                    return
+
+
+__all__ = [
+    "DROPPED",
+    "OUTSIDE",
+    "Example",
+    "Producer",
+    "Recipe",
+    "crops",
+    "examples",
+    "imperfect",
+]
