@@ -1,0 +1,157 @@
+"""Heavy work in a process of its own, with a wall clock.
+
+A child that is killed, runs out of memory or hangs costs one attempt and not the service. It is
+spawned, never forked (a forked child would keep the service's locks alive), runs at low priority,
+and ends when the service does. Arrays come back as files; the pipe carries only progress.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from glioloop import durable
+from study.errors import FailedError, GlioloopError, HeldError, NotInScopeError, RefusedError
+
+logger = logging.getLogger(__name__)
+
+NICE = 10
+"""Politeness of a child: the listener goes first."""
+
+Task = Callable[[Mapping[str, Any], Callable[[float], None]], Mapping[str, Any]]
+"""A function of this package's `glioloop.tasks`: JSON in, JSON out, arrays as files."""
+
+OUTCOMES: Mapping[str, type[GlioloopError]] = {
+    "HeldError": HeldError,
+    "NotInScopeError": NotInScopeError,
+    "RefusedError": RefusedError,
+    "FailedError": FailedError,
+}
+
+
+def run(
+    task: Task,
+    arguments: Mapping[str, Any],
+    limit_s: float,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Run a task in a spawned child.
+
+    Parameters
+    ----------
+    task
+        A function that can be imported by its name.
+    arguments
+        JSON values.
+    limit_s
+        Wall clock after which the child is killed.
+    progress
+        Told the part, of 1, that is done.
+
+    Returns
+    -------
+    dict
+        The task's answer.
+
+    Raises
+    ------
+    GlioloopError
+        What the task raised, of its kind of the error tree; `FailedError` when the child crashed,
+        was killed or took too long.
+    """
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="glioloop-") as folder:
+        reply = Path(folder) / "reply.json"
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(
+            target=_child, args=(task, dict(arguments), str(reply), theirs), daemon=True
+        )
+        child.start()
+        theirs.close()
+        try:
+            in_time = _follow(ours, limit_s, progress)
+        finally:
+            ours.close()
+        if not in_time:
+            child.kill()
+            child.join()
+            raise FailedError(f"{task.__name__} was ended after {limit_s / 60:g} minutes")
+        child.join()
+        if not reply.is_file():
+            raise FailedError(_death(task.__name__, child.exitcode))
+        answer = json.loads(reply.read_text())
+    if "error" in answer:
+        raise OUTCOMES[answer["error"]](answer["message"])
+    found: dict[str, Any] = answer["answer"]
+    return found
+
+
+def _follow(pipe: Connection, limit_s: float, progress: Callable[[float], None] | None) -> bool:
+    """Pass progress on until the child closes the pipe; False when the time was over."""
+    deadline = time.monotonic() + limit_s
+    while (left := deadline - time.monotonic()) > 0:
+        if not pipe.poll(min(left, 1.0)):
+            continue
+        try:
+            part = float(pipe.recv_bytes(64))
+        except EOFError:
+            return True
+        if progress is not None:
+            progress(part)
+    return False
+
+
+def _death(name: str, code: int | None) -> str:
+    """Why a child left no answer."""
+    if code is not None and code < 0:
+        what = signal.Signals(-code).name
+        hint = ": most often the machine ran out of memory" if what == "SIGKILL" else ""
+        return f"{name} was killed by {what}{hint}"
+    return f"{name} ended with exit code {code} and no answer; the log says more"
+
+
+def _child(task: Task, arguments: Mapping[str, Any], reply: str, pipe: Connection) -> None:
+    """Body of the child."""
+    os.nice(NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=logging.WARNING)
+
+    def progress(part: float) -> None:
+        pipe.send_bytes(f"{part:.4f}".encode())
+
+    try:
+        answer: dict[str, Any] = {"answer": task(arguments, progress)}
+    except GlioloopError as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
+        answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
+    except Exception as error:  # noqa: BLE001 - the job runner's border: whatever it was is a failure
+        answer = {"error": "FailedError", "message": _where(task.__name__, error)}
+        logger.error("%s", answer["message"])  # noqa: TRY400 - messages may quote patient data
+    durable.write(Path(reply), json.dumps(answer).encode())
+
+
+def _where(name: str, error: Exception) -> str:
+    """What went wrong and where, without the message: it may quote a header."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    at = " > ".join(f"{'/'.join(Path(f.filename).parts[-2:])}:{f.lineno}" for f in frames)
+    return f"{name} failed: {type(error).__name__} at {at}"
+
+
+def _end_with_parent() -> None:
+    """A child whose service was killed must not compute on beside the restarted one."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,293 @@
+"""Durable jobs: the one module that knows the engine (DBOS Transact).
+
+A *job* is a function of plain JSON arguments. After a crash it is called again with the same
+arguments, and every `step` it has finished is answered from the record instead of being run. So
+effects belong into steps, each step is safe to repeat, and arguments are keys and UIDs: never
+pixels, never a patient's identifier.
+
+The engine is one for a process: `register` the jobs, then `run`, at the end `stop`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dbos import (
+    DBOS,
+    DBOSClient,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+)
+
+from study.errors import FailedError, RefusedError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PROTOCOL = "1"
+"""Jobs recorded under another number are not picked up: change it only when they must not run."""
+
+LANES: Mapping[str, Mapping[str, Any]] = {
+    "infer": {"worker_concurrency": 1},
+    "adapt": {"worker_concurrency": 1, "partition_concurrency": 1},
+    "deliver": {"worker_concurrency": 64},
+}
+"""Jobs at once in one process. In `adapt`, jobs with one ``serial`` key run one by one anywhere."""
+
+CRASHES = {"infer": 5, "adapt": 5, "deliver": 10**6}
+"""How many processes a job may take down before it is given up (restarts count too)."""
+
+UNFINISHED = ("DELAYED", "ENQUEUED", "PENDING")
+POLL_S = 0.5
+
+_registered: dict[str, Callable[..., None]] = {}
+_lane_of: dict[str, str] = {}
+_alive: list[Any] = []
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it is recorded; times are seconds since 1970."""
+
+    id: str
+    kind: str
+    state: str
+    note: str
+    error: str
+    created: float
+    updated: float
+    node: str
+
+
+def register(name: str, lane: str, function: Callable[..., None]) -> None:
+    """Make a function a job. Before `run`."""
+    limit = CRASHES[lane]
+    _registered[name] = DBOS.workflow(name=name, max_recovery_attempts=limit)(function)
+    _lane_of[name] = lane
+
+
+def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) -> None:
+    """Start the engine: jobs left by a dead process of this node's name run on.
+
+    Blocks while another process of that name lives, which makes this one its hot standby.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///path/jobs.db``.
+    node
+        Name of this process; jobs that it leaves behind are its own again under that name.
+    lanes
+        Lanes whose jobs run here.
+    """
+    if not url.startswith("sqlite:///"):
+        raise RefusedError("jobs are kept in SQLite: a jobs_url begins with sqlite:///")
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes of one name would each take up the other's running jobs as its own.
+    lock = path.with_name(f"{path.name}.{node}.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _alive.append(lock)
+    # One durable sync for each commit; without WAL, SQLite does not promise the last one.
+    with sqlite3.connect(path) as database:
+        database.execute("pragma journal_mode=wal")
+    DBOS(
+        config=DBOSConfig(
+            name="glioloop",
+            system_database_url=url,
+            application_version=PROTOCOL,
+            executor_id=node,
+            log_level="WARNING",
+            serializer=DBOSPortableJSONSerializer(),
+        )
+    )
+    DBOS.listen_queues(list(lanes))
+    DBOS.launch()
+    for name, limits in LANES.items():
+        DBOS.register_queue(name, polling_interval_sec=POLL_S, **limits)
+
+
+def stop() -> None:
+    """Stop the engine; what runs is taken up again at the next `run`."""
+    DBOS.destroy(destroy_registry=True)
+    _registered.clear()
+    _lane_of.clear()
+    while _alive:
+        _alive.pop().close()
+
+
+def start(
+    name: str,
+    *args: Any,
+    job_id: str,
+    serial: str | None = None,
+    priority: int = 10,
+) -> str:
+    """Queue a job. One id runs once, ever; starting it again changes nothing.
+
+    Parameters
+    ----------
+    name, args
+        A registered job and its arguments: strings and numbers.
+    id
+        Says what the job does, such as ``deliver:<result>:<destination>``.
+    serial
+        Jobs of one key run one after another; only in the lane `adapt`.
+    priority
+        Smaller runs sooner.
+    """
+    options = SetEnqueueOptions(priority=None if serial else priority, queue_partition_key=serial)
+    with SetWorkflowID(job_id), options:
+        DBOS.enqueue_workflow(_lane_of[name], _registered[name], *args)
+    return job_id
+
+
+def step(function: Callable[..., T], *args: Any) -> T:
+    """A call that is recorded with its answer: run at least once, and never after it finished.
+
+    The answer is JSON. A foreseen outcome is an answer, not an exception: an exception comes back
+    from the record as another type.
+    """
+    return DBOS.run_step({"name": function.__name__}, function, *args)
+
+
+def insist(
+    function: Callable[..., None],
+    *args: Any,
+    first_s: float,
+    longest_s: float,
+    for_s: float,
+    on_failure: Callable[[str], None],
+) -> str | None:
+    """A step against something that may be down for days: repeated on `OSError`, ever slower.
+
+    Returns
+    -------
+    str or None
+        None when it succeeded; the last failure when the time was over.
+    """
+
+    def attempt() -> str | None:
+        try:
+            function(*args)
+        except OSError as error:
+            on_failure(str(error))
+            return str(error) or type(error).__name__
+        return None
+
+    wait, deadline = first_s, step(time.time) + for_s
+    while (failure := step(attempt)) is not None:
+        if step(time.time) > deadline:
+            return failure
+        note(f"waiting: {failure}")
+        DBOS.sleep(wait)
+        wait = min(2 * wait, longest_s)
+    return None
+
+
+def sleep(seconds: float) -> None:
+    """A pause inside a job, which a restart does not begin anew."""
+    DBOS.sleep(seconds)
+
+
+def note(text: str) -> None:
+    """What the running job is at, seen in `Board.listing`."""
+    DBOS.set_event("note", text)
+
+
+class Board:
+    """The jobs as seen from outside: of a running service, or of one that is down."""
+
+    def __init__(self, url: str) -> None:
+        path = Path(url.removeprefix("sqlite:///"))
+        if not path.is_file():
+            raise RefusedError(
+                f"there are no jobs yet: {path} does not exist; was the service started?"
+            )
+        self._client = DBOSClient(
+            system_database_url=url,
+            serializer=DBOSPortableJSONSerializer(),
+            retry_connection_errors=False,
+        )
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._client.destroy()
+
+    def listing(self, *, unfinished: bool = False, limit: int = 200) -> list[Job]:
+        """The newest jobs first."""
+        found = self._client.list_workflows(
+            status=list(UNFINISHED) if unfinished else None,
+            limit=limit,
+            sort_desc=True,
+            load_input=False,
+            load_output=False,
+        )
+        return [self._job(w) for w in found]
+
+    def show(self, job_id: str) -> tuple[Job, list[str]]:
+        """One job, and the names of the steps that it finished."""
+        found = self._client.list_workflows(workflow_ids=[job_id])
+        if not found:
+            raise RefusedError(f"there is no job {job_id}; `glioloop jobs list` shows them")
+        steps = self._client.list_workflow_steps(job_id)
+        return self._job(found[0]), [s["function_name"] for s in steps]
+
+    def cancel(self, job_id: str) -> None:
+        """End a job: a step that runs is finished, the next one never starts."""
+        self.show(job_id)
+        self._client.cancel_workflow(job_id)
+
+    def start(self, name: str, *args: Any, job_id: str, priority: int = 1) -> None:
+        """Queue a job of the lane of its name, as `glioloop.jobs.start` does."""
+        self._client.enqueue(
+            {
+                "workflow_name": name,
+                "queue_name": name,
+                "workflow_id": job_id,
+                "app_version": PROTOCOL,
+                "priority": priority,
+            },
+            *args,
+        )
+
+    def retry(self, job_id: str) -> None:
+        """Run a job that ended again, under its id; the steps it finished are kept."""
+        job, _ = self.show(job_id)
+        if job.state in UNFINISHED:
+            raise RefusedError(f"job {job_id} has not ended: it is {job.state}")
+        steps = self._client.list_workflow_steps(job_id)
+        done = [s["function_id"] for s in steps if s["error"] is None]
+        found = self._client.list_workflows(workflow_ids=[job_id])[0]
+        try:
+            self._client.rewind_workflow(
+                job_id,
+                start_step=max(done, default=0) + 1,
+                queue_name=job.kind,
+                queue_partition_key=found.queue_partition_key,
+            )
+        except ValueError as error:
+            raise FailedError(f"job {job_id} cannot be run again: {error}") from error
+
+    def _job(self, status: Any) -> Job:
+        """Our record of the engine's."""
+        note = self._client.get_event(status.workflow_id, "note", 0)
+        return Job(
+            id=status.workflow_id,
+            kind=status.name,
+            state=status.status,
+            note=note or "",
+            error=str(status.error or ""),
+            created=(status.created_at or 0) / 1000,
+            updated=(status.updated_at or 0) / 1000,
+            node=status.executor_id or "",
+        )

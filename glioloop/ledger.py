@@ -1,0 +1,300 @@
+"""What arrived and what became of it: the table that everything visible is read from.
+
+The files of the inbox and of the results are the truth; `Ledger.enter` over `Inbox.scan` rebuilds
+what a lost database held of them. Every method is one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event, func, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy.orm import Session, sessionmaker
+
+from glioloop.ledger_schema import (
+    CorrectionRow,
+    CorrectionState,
+    DeliveryRow,
+    DeliveryState,
+    InstanceRow,
+    PatientRow,
+    ResultRow,
+    Row,
+    RunRow,
+    StudyRow,
+    StudyState,
+)
+from listener.inbox import Received
+from study.errors import RefusedError
+
+logger = logging.getLogger(__name__)
+
+NOT_LEARNT_YET = (CorrectionState.RECEIVED, CorrectionState.LEARNING)
+
+
+class Ledger:
+    """The database. Several threads and processes may hold one.
+
+    Parameters
+    ----------
+    path
+        SQLite file, created when missing.
+    create
+        False refuses a file that does not exist, for who only wants to look.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        if not create and not path.is_file():
+            raise RefusedError(f"there is nothing to see: {path} does not exist; did it ever run?")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(f"sqlite:///{path}")
+        event.listen(self._engine, "connect", _durable)
+        Row.metadata.create_all(self._engine)
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._engine.dispose()
+
+    # -- instances and studies -----------------------------------------------------------------
+
+    def enter(self, arrival: Received) -> bool:
+        """Write down an instance; entering it again changes nothing.
+
+        Returns
+        -------
+        bool
+            Whether it is new.
+        """
+        row = {name: getattr(arrival, name) for name in _INSTANCE_FIELDS}
+        path = str(arrival.path) if arrival.path else None
+        with self._sessions.begin() as session:
+            statement = insert_or(InstanceRow).values(**row, path=path).on_conflict_do_nothing()
+            if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
+                return False
+            if arrival.path is not None and arrival.modality == "SEG":
+                _enter_seg(session, arrival)
+            elif arrival.path is not None:
+                _enter_image(session, arrival)
+        return True
+
+    def instances(self, study_uid: str) -> list[InstanceRow]:
+        """Kept instances of a study, SEGs too."""
+        wanted = InstanceRow.study_uid == study_uid, InstanceRow.path.is_not(None)
+        return self._all(select(InstanceRow).where(*wanted).order_by(InstanceRow.received_at))
+
+    def count_ignored(self) -> int:
+        """How many instances were dropped."""
+        query = select(func.count()).where(InstanceRow.path.is_(None))
+        with self._sessions() as session:
+            return session.scalar(query) or 0
+
+    def study(self, study_uid: str) -> StudyRow:
+        """One study; `RefusedError` when it was never seen."""
+        with self._sessions() as session:
+            found = session.get(StudyRow, study_uid)
+        if found is None:
+            raise RefusedError(f"no image of study {study_uid} was ever received")
+        return found
+
+    def studies(self) -> list[StudyRow]:
+        """All studies, the latest first."""
+        return self._all(select(StudyRow).order_by(StudyRow.last_arrival.desc()))
+
+    def unsettled(self) -> list[StudyRow]:
+        """Studies with something that was not judged yet."""
+        return self._all(select(StudyRow).where(StudyRow.settled.is_(False)))
+
+    def settle(self, study: StudyRow) -> bool:
+        """Say that all that had arrived when ``study`` was read is judged; False if more came."""
+        statement = (
+            update(StudyRow)
+            .where(StudyRow.study_uid == study.study_uid)
+            .where(StudyRow.last_arrival == study.last_arrival)
+            .values(settled=True)
+        )
+        with self._sessions.begin() as session:
+            return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+    def set_study(self, study_uid: str, **values: Any) -> None:
+        """Change columns of a study."""
+        with self._sessions.begin() as session:
+            wanted = StudyRow.study_uid == study_uid
+            session.execute(update(StudyRow).where(wanted).values(**values))
+
+    def expect(self, study_uid: str, sop_instance_uids: Sequence[str], now: float) -> None:
+        """Note what a sender says a study has, also before the first image came."""
+        expected = sorted(set(sop_instance_uids))
+        with self._sessions.begin() as session:
+            found = session.get(StudyRow, study_uid)
+            if found is None:
+                session.add(
+                    StudyRow(
+                        study_uid=study_uid,
+                        state=StudyState.RECEIVING,
+                        last_arrival=now,
+                        expected=expected,
+                    )
+                )
+            else:
+                found.expected = expected
+
+    def request(self, study_uid: str, overrides: dict[str, str] | None = None) -> int:
+        """A person asks for a study: its new request number, and roles that the person gave."""
+        self.study(study_uid)
+        with self._sessions.begin() as session:
+            found = session.get_one(StudyRow, study_uid)
+            found.request += 1
+            found.state, found.reason, found.settled = StudyState.WAITING, "", True
+            if overrides:
+                found.overrides = {**found.overrides, **overrides}
+            return found.request
+
+    def same_person(self, patient_key: str, birth_key: str) -> bool:
+        """Whether a patient's birth date is the one first seen under this key (unknown: yes)."""
+        if not birth_key:
+            return True
+        with self._sessions.begin() as session:
+            found = session.get(PatientRow, patient_key)
+            if found is None:
+                session.add(PatientRow(patient_key=patient_key, birth_key=birth_key))
+            return found is None or found.birth_key == birth_key
+
+    # -- inference and results -----------------------------------------------------------------
+
+    def began(self, result_id: str, study_uid: str, kind: str) -> None:
+        """Append to the record of computations, before one begins."""
+        row = RunRow(result_id=result_id, study_uid=study_uid, kind=kind, began_at=time.time())
+        with self._sessions.begin() as session:
+            session.add(row)
+
+    def runs(self) -> list[RunRow]:
+        """Every computation that ever began, the first one first."""
+        return self._all(select(RunRow).order_by(RunRow.number))
+
+    def put(self, row: ResultRow | DeliveryRow) -> None:
+        """Write a row, over the one with its key."""
+        with self._sessions.begin() as session:
+            session.merge(row)
+
+    def results(self, study_uid: str | None = None) -> list[ResultRow]:
+        """Results (of one study), the latest first."""
+        query = select(ResultRow).order_by(ResultRow.created_at.desc(), ResultRow.request.desc())
+        if study_uid is not None:
+            query = query.where(ResultRow.study_uid == study_uid)
+        return self._all(query)
+
+    def result(self, result_id: str) -> ResultRow:
+        """One result; `RefusedError` when there is none."""
+        with self._sessions() as session:
+            found = session.get(ResultRow, result_id)
+        if found is None:
+            raise RefusedError(f"there is no result {result_id}")
+        return found
+
+    # -- corrections ---------------------------------------------------------------------------
+
+    def corrections(self, *states: CorrectionState) -> list[CorrectionRow]:
+        """Corrections (in some states), the earliest first."""
+        query = select(CorrectionRow).order_by(CorrectionRow.received_at)
+        if states:
+            query = query.where(CorrectionRow.state.in_(states))
+        return self._all(query)
+
+    def correction(self, sop_instance_uid: str) -> CorrectionRow:
+        """One correction; `RefusedError` when there is none."""
+        with self._sessions() as session:
+            found = session.get(CorrectionRow, sop_instance_uid)
+        if found is None:
+            raise RefusedError(f"no SEG {sop_instance_uid} was ever received")
+        return found
+
+    def set_correction(self, sop_instance_uid: str, **values: Any) -> None:
+        """Change columns of a correction."""
+        with self._sessions.begin() as session:
+            wanted = CorrectionRow.sop_instance_uid == sop_instance_uid
+            session.execute(update(CorrectionRow).where(wanted).values(**values))
+
+    def learning(self, patient_key: str) -> bool:
+        """Whether corrections of a patient are on their way to a new head."""
+        query = select(CorrectionRow.sop_instance_uid).where(
+            CorrectionRow.patient_key == patient_key, CorrectionRow.state.in_(NOT_LEARNT_YET)
+        )
+        with self._sessions() as session:
+            return session.scalar(query.limit(1)) is not None
+
+    # -- deliveries ----------------------------------------------------------------------------
+
+    def deliveries(self, *states: DeliveryState) -> list[DeliveryRow]:
+        """Deliveries (in some states), the latest first."""
+        query = select(DeliveryRow).order_by(DeliveryRow.updated_at.desc())
+        if states:
+            query = query.where(DeliveryRow.state.in_(states))
+        return self._all(query)
+
+    def _all(self, query: Any) -> list[Any]:
+        """Rows of a query, free of the session."""
+        with self._sessions() as session:
+            return list(session.scalars(query))
+
+
+_INSTANCE_FIELDS = (
+    "sop_instance_uid",
+    "sha256",
+    "sop_class_uid",
+    "series_uid",
+    "study_uid",
+    "modality",
+    "calling_ae",
+    "called_ae",
+    "received_at",
+    "conflict",
+)
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    """Each commit is one durable write, and readers never wait for writers."""
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    connection.execute("pragma busy_timeout=30000")
+
+
+def _enter_image(session: Session, arrival: Received) -> None:
+    """Open the study for judgement."""
+    found = session.get(StudyRow, arrival.study_uid)
+    if found is None:
+        row = StudyRow(
+            study_uid=arrival.study_uid,
+            state=StudyState.RECEIVING,
+            last_arrival=arrival.received_at,
+        )
+        session.add(row)
+        return
+    found.last_arrival = max(found.last_arrival, arrival.received_at)
+    found.settled = False
+    if found.state in (StudyState.HELD, StudyState.IGNORED, StudyState.FAILED):
+        found.state, found.reason = StudyState.RECEIVING, ""
+
+
+def _enter_seg(session: Session, arrival: Received) -> None:
+    """Queue a SEG for recognition; one with known UID but other bytes is held."""
+    found = session.get(CorrectionRow, arrival.sop_instance_uid)
+    if found is not None:
+        logger.warning("SEG %s came again with other bytes", arrival.sop_instance_uid)
+        return
+    session.add(
+        CorrectionRow(
+            sop_instance_uid=arrival.sop_instance_uid,
+            study_uid=arrival.study_uid,
+            state=CorrectionState.RECEIVED,
+            calling_ae=arrival.calling_ae,
+            called_ae=arrival.called_ae,
+            received_at=arrival.received_at,
+            path=str(arrival.path),
+        )
+    )

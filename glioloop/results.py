@@ -1,0 +1,116 @@
+"""The results and their files.
+
+A result is one folder named by its id. Its files are written once and never changed; what is
+delivered is the stored SEG, byte by byte, however often. The last one written is `REPORT`, which
+lets a lost ledger be rebuilt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from glioloop import durable
+from study.errors import RefusedError
+from study.tissue import Role
+
+SEG = "seg.dcm"
+LABELS = "labels.npz"
+KEPT = "kept.npz"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which instances a result is made from.
+
+    Parameters
+    ----------
+    series
+        Role to SeriesInstanceUID.
+    instances
+        Role to the SOP Instance UIDs of that series, in any order.
+    """
+
+    series: Mapping[Role, str]
+    instances: Mapping[Role, Sequence[str]]
+
+    @property
+    def id(self) -> str:
+        """Hash over roles and SOP Instance UIDs, 32 hex digits."""
+        return _hash({role.value: sorted(self.instances[role]) for role in sorted(self.instances)})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a result looks like; its hash is the result's id.
+
+    Parameters
+    ----------
+    choice
+        `Choice.id`.
+    model, backbone
+        Name of the network and hash of its backbone.
+    head
+        Name of the head: ``base`` or a patient's version.
+    settings
+        The settings that change voxels.
+    request
+        A person's request number; 0 for none.
+    """
+
+    choice: str
+    model: str
+    backbone: str
+    head: str
+    settings: Mapping[str, Any]
+    request: int
+
+    @property
+    def result_id(self) -> str:
+        """32 hex digits."""
+        return _hash(asdict(self))
+
+
+class ResultStore:
+    """The folder of all results."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, result_id: str, name: str) -> Path:
+        """Where a file of a result lies."""
+        if len(result_id) != 32 or not result_id.isalnum():
+            raise RefusedError(f"{result_id!r} is no id of a result")
+        return self._folder / result_id / name
+
+    def has(self, result_id: str, name: str) -> bool:
+        """Whether a file of a result is there; then it is whole."""
+        return self.path(result_id, name).is_file()
+
+    def write(self, result_id: str, name: str, content: bytes) -> Path:
+        """Write a file, once: one that is there stays as it is."""
+        path = self.path(result_id, name)
+        if not path.is_file():
+            durable.write(path, content)
+        return path
+
+    def report(self, result_id: str) -> dict[str, Any]:
+        """The result's report.json."""
+        found: dict[str, Any] = json.loads(self.path(result_id, REPORT).read_text())
+        return found
+
+    def finished(self) -> Iterator[str]:
+        """Ids of the results whose report is written."""
+        for path in sorted(self._folder.glob(f"*/{REPORT}")):
+            yield path.parent.name
+
+
+def _hash(value: Any) -> str:
+    """32 hex digits of a JSON value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
