@@ -6,15 +6,17 @@ SimpleITK only interpolates, between images that know no world.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
+import SimpleITK
 from scipy.ndimage import gaussian_filter1d
 
 from study.errors import RefusedError
 from study.volume import Geometry, Volume
+
+sitk: Any = SimpleITK  # it ships no types
 
 Order = Literal["linear", "nearest"]
 
@@ -131,8 +133,8 @@ def to_source(
     for part in (np.arange(samples) + 0.5) / samples - 0.5:
         shift = np.eye(4)
         shift[0, 3] = part
-        for channel, score in zip(result, scores, strict=True):
-            channel += _sample(score, index @ shift, target.shape, 0.0, "linear")
+        for channel, score in enumerate(scores):
+            result[channel] += _sample(score, index @ shift, target.shape, 0.0, "linear")
     result /= samples
     return result
 

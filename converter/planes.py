@@ -56,6 +56,10 @@ class Plane:
         cross: npt.NDArray[np.float64] = np.cross(self.orientation[:3], self.orientation[3:])
         return cross
 
+    def values(self) -> npt.NDArray[np.float64]:
+        """Modality values: stored values with slope and intercept applied (PS3.3 C.11.1.1.2)."""
+        return self.stored.astype(np.float64) * self.slope + self.intercept
+
 
 def read_planes(series: Series) -> list[Plane]:
     """Decoded, checked planes of a series in ascending order along their normal.

@@ -40,7 +40,7 @@ READ_ERRORS = (
     NotImplementedError,
     RecursionError,
 )
-"""What pydicom raises on files that are no DICOM, or broken DICOM (deep nesting: RecursionError)."""
+"""What pydicom raises on files that are no DICOM or broken; RecursionError: nested too deeply."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def to_volume(series: Series) -> Volume:
     planes = read_planes(series)
     geometry = _geometry(planes)
     array, affine = _assemble(planes)
-    ours = np.stack([p.stored * np.float64(p.slope) + p.intercept for p in planes])
+    ours = np.stack([plane.values() for plane in planes])
     if array.shape != ours.shape or not np.array_equal(array, ours):
         raise FailedError(f"series {series.series_uid}: assembled voxels are not the source's")
     there = Geometry(geometry.shape, affine, geometry.frame_of_reference_uid)
