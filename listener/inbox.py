@@ -1,0 +1,360 @@
+"""The spool: what was received, durably, as files that explain themselves.
+
+::
+
+    root/
+        3f0a...c1/                  SHA-256 of the Study Instance UID, 32 digits
+            9be2...07.dcm           SHA-256 of the SOP Instance UID: the first to come
+            9be2...07.51aa....dcm   the same SOP Instance UID with other bytes: a variant
+            9be2...07.x3k2.part     being written, or left by a crash
+
+The files are the truth: a database that lists them can be rebuilt by `Inbox.scan`. No name in the
+tree comes from the sender. One process writes (the listener); any number may read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_file_meta_info
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+
+from listener.header import DamagedError, Header, read_header
+from study.errors import FailedError
+
+logger = logging.getLogger(__name__)
+
+MIN_FREE_BYTES = 2 << 30
+"""Nothing more is accepted when less than this would remain free on the spool's disk."""
+
+_PREAMBLE = bytes(128) + b"DICM"
+_GROUP_LENGTH_ELEMENT = 12
+"""Bytes of (0002,0000) *File Meta Information Group Length* itself, which it does not count."""
+
+
+class SpoolFullError(FailedError, OSError):
+    """The spool's disk is nearly full; free some space, or move the spool."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """One C-STORE.
+
+    Parameters
+    ----------
+    received_at
+        Epoch seconds.
+    path
+        The file, or None when the instance is of a kind that is not kept.
+    sha256
+        Digest of the data set's bytes as received.
+    pixel_sha256
+        Digest of the bytes of its (7FE0,0010) *Pixel Data*; empty without any. It tells a variant
+        that an archive has only re-labelled from one with other pixels.
+    conflict
+        Other bytes came before under the same SOP Instance UID; both are kept.
+    repeated
+        These very bytes came before; nothing was written.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_uid: str
+    study_uid: str
+    modality: str
+    transfer_syntax_uid: str
+    calling_ae: str
+    called_ae: str
+    received_at: float
+    path: Path | None
+    sha256: str
+    pixel_sha256: str = ""
+    conflict: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How a data set came: in which encoding, from whom, to whom, and when (epoch ns)."""
+
+    transfer_syntax_uid: str
+    calling_ae: str
+    called_ae: str
+    at_ns: int
+
+    @classmethod
+    def now(cls, transfer_syntax_uid: str, calling_ae: str, called_ae: str) -> Arrival:
+        """An arrival at this moment."""
+        return cls(transfer_syntax_uid, calling_ae, called_ae, time.time_ns())
+
+
+class Inbox:
+    """The spool of received instances.
+
+    Parameters
+    ----------
+    root
+        Its folder; made when it does not exist. It holds nothing else.
+    min_free_bytes
+        What must remain free on its disk.
+    """
+
+    def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+        self.root = root
+        self.min_free_bytes = min_free_bytes
+        self._placing = threading.Lock()
+        root.mkdir(parents=True, exist_ok=True)
+
+    def store(self, data_set: bytes, header: Header, arrival: Arrival) -> Received:
+        """Write an instance so that no crash can lose it, and return what it was.
+
+        When this returns, file and folder entry are on the disk.
+
+        Parameters
+        ----------
+        data_set
+            The bytes as received, without file meta information.
+        header
+            What `read_header` found in them; its UIDs are valid.
+        arrival
+            How they came.
+
+        Raises
+        ------
+        SpoolFullError
+            If too little would remain free on the disk.
+        OSError
+            If they cannot be written. Nothing is left behind.
+        """
+        sha256 = hashlib.sha256(data_set).hexdigest()
+        folder = self._folder(header.study_uid)
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            _fsync(self.root)
+        stem = _hashed(header.sop_instance_uid)
+        found = _find(folder, stem, sha256)
+        repeated = found is not None
+        if found is None:
+            self._require_space(len(data_set))
+            part = _write(folder, stem, data_set, header, arrival)
+            found, repeated = self._place(part, folder, stem, sha256)
+        _fsync(folder)
+        return received(
+            header,
+            arrival,
+            sha256,
+            path=found,
+            conflict=_is_variant(found),
+            repeated=repeated,
+        )
+
+    def study(self, study_uid: str) -> list[Received]:
+        """Everything received of one study, in the order of arrival.
+
+        Raises
+        ------
+        FailedError
+            If a file of it cannot be read.
+        """
+        found = [_read(path) for path in self._folder(study_uid).glob("*.dcm")]
+        return sorted(found, key=lambda one: (one.received_at, str(one.path)))
+
+    def scan(self) -> Iterator[Received]:
+        """Everything in the spool, from the files alone; a file that cannot be read is logged."""
+        for path in sorted(self.root.glob("*/*.dcm")):
+            try:
+                yield _read(path)
+            except FailedError:
+                logger.exception("left out of the scan")
+
+    def remove_study(self, study_uid: str) -> None:
+        """Remove all files of a study; one that is not there is none to remove.
+
+        An instance that is just being written then fails, and its sender sends it again.
+        """
+        folder = self._folder(study_uid)
+        doomed = folder.with_name(f"{folder.name}.removed{time.time_ns()}")
+        with suppress(FileNotFoundError):
+            folder.rename(doomed)
+            shutil.rmtree(doomed)
+            _fsync(self.root)
+
+    def sweep(self) -> int:
+        """Remove what a crash left half written or half removed, and return how many.
+
+        Only for the process that writes, before it accepts anything.
+        """
+        parts = list(self.root.glob("*/*.part"))
+        for part in parts:
+            part.unlink()
+        doomed = list(self.root.glob("*.removed*"))
+        for folder in doomed:
+            shutil.rmtree(folder)
+        if parts or doomed:
+            logger.info("removed %d partial files of an earlier run", len(parts) + len(doomed))
+        return len(parts) + len(doomed)
+
+    def _folder(self, study_uid: str) -> Path:
+        """Folder of a study."""
+        return self.root / _hashed(study_uid)
+
+    def _require_space(self, size: int) -> None:
+        """Raise when a file of this size would leave too little free."""
+        free = shutil.disk_usage(self.root).free
+        if free - size < self.min_free_bytes:
+            raise SpoolFullError(
+                f"{free >> 20} MiB are free on the spool's disk, and {self.min_free_bytes >> 20}"
+                " MiB must remain"
+            )
+
+    def _place(self, part: Path, folder: Path, stem: str, sha256: str) -> tuple[Path, bool]:
+        """Give a finished file its name; another association may just have brought the same."""
+        with self._placing:
+            found = _find(folder, stem, sha256)
+            if found is not None:
+                part.unlink()
+                return found, True
+            target = folder / f"{stem}.dcm"
+            if target.exists():
+                target = folder / f"{stem}.{sha256[:32]}.dcm"
+            part.rename(target)
+            return target, False
+
+
+def received(
+    header: Header,
+    arrival: Arrival,
+    sha256: str,
+    path: Path | None = None,
+    *,
+    conflict: bool = False,
+    repeated: bool = False,
+) -> Received:
+    """Put together what is known of one C-STORE."""
+    return Received(
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        series_uid=header.series_uid,
+        study_uid=header.study_uid,
+        modality=header.modality,
+        transfer_syntax_uid=arrival.transfer_syntax_uid,
+        calling_ae=arrival.calling_ae,
+        called_ae=arrival.called_ae,
+        received_at=arrival.at_ns / 1e9,
+        path=path,
+        sha256=sha256,
+        pixel_sha256=header.pixel_sha256,
+        conflict=conflict,
+        repeated=repeated,
+    )
+
+
+def _hashed(uid: str) -> str:
+    """File name that stands for a UID."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:32]
+
+
+def _is_variant(path: Path) -> bool:
+    """Whether a file came second under its SOP Instance UID."""
+    return "." in path.stem
+
+
+def _find(folder: Path, stem: str, sha256: str) -> Path | None:
+    """The file that already holds these bytes."""
+    variant = folder / f"{stem}.{sha256[:32]}.dcm"
+    if variant.exists():
+        return variant
+    first = folder / f"{stem}.dcm"
+    if first.exists() and hashlib.sha256(_data_set(first)).hexdigest() == sha256:
+        return first
+    return None
+
+
+def _write(folder: Path, stem: str, data_set: bytes, header: Header, arrival: Arrival) -> Path:
+    """Write a Part-10 file under a temporary name, and see it onto the disk (PS3.10 section 7.1).
+
+    The preamble is zero: a file that came from outside must not be a program too (CVE-2019-11687).
+    """
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(header.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(header.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(arrival.transfer_syntax_uid)
+    meta.SendingApplicationEntityTitle = arrival.calling_ae
+    meta.ReceivingApplicationEntityTitle = arrival.called_ae
+    handle, name = tempfile.mkstemp(prefix=f"{stem}.", suffix=".part", dir=folder)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_PREAMBLE)
+            file.write(_encoded(meta))
+            file.write(data_set)
+            file.flush()
+            os.utime(file.fileno(), ns=(arrival.at_ns, arrival.at_ns))
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _encoded(meta: FileMetaDataset) -> bytes:
+    """File meta information with its group length (PS3.10 section 7.1)."""
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return buffer.getvalue()
+
+
+def _data_set(path: Path, meta: FileMetaDataset | None = None) -> bytes:
+    """Bytes of a file of the spool behind its file meta information."""
+    meta = meta or read_file_meta_info(path)
+    start = len(_PREAMBLE) + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
+    return path.read_bytes()[start:]
+
+
+def _read(path: Path) -> Received:
+    """What a file of the spool says of itself."""
+    try:
+        meta = read_file_meta_info(path)
+        data_set = _data_set(path, meta)
+        header = read_header(data_set, meta.TransferSyntaxUID)
+        arrival = Arrival(
+            str(meta.TransferSyntaxUID),
+            str(meta.SendingApplicationEntityTitle),
+            str(meta.ReceivingApplicationEntityTitle),
+            path.stat().st_mtime_ns,
+        )
+    except (OSError, InvalidDicomError, DamagedError, AttributeError) as error:
+        raise FailedError(
+            f"{path.parent.name}/{path.name} in the spool cannot be read"
+            f" ({type(error).__name__}: {error}); check the disk, then have the study sent again"
+        ) from error
+    return received(
+        header,
+        arrival,
+        hashlib.sha256(data_set).hexdigest(),
+        path=path,
+        conflict=_is_variant(path),
+    )
+
+
+def _fsync(folder: Path) -> None:
+    """See a folder's entries onto the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
