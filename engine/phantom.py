@@ -53,7 +53,7 @@ class PhantomHead:
 
 
 def phantom_map(rng: np.random.Generator) -> HeadMap:
-    """A head map, 1 mm, `SIZE`: scalp, skull, folded cortex, ventricles, cerebellum, eyes, vessels."""
+    """A head map, 1 mm, `SIZE`: scalp, skull, cortex, ventricles, cerebellum, eyes, vessels."""
     axes = [np.arange(n, dtype=np.float32) for n in SIZE]
     k, i, j = np.meshgrid(*axes, indexing="ij")
     stretch = 1.0 + rng.uniform(-0.06, 0.06, 3)

@@ -97,7 +97,7 @@ def _tumour_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) ->
 
 def _brain_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Example:
     """Show a whole or stripped head, at times with slices missing at either end."""
-    images, brain = _dropped(sample.images, recipe, rng), sample.brain
+    images, brain = sample.images, sample.brain
     if rng.random() < 0.2:
         kept = ndimage.binary_dilation(brain, iterations=int(rng.integers(1, 4)))
         images = images * (brain if rng.random() < 0.5 else kept)
@@ -107,6 +107,7 @@ def _brain_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> 
         images, labels = images.copy(), labels.copy()
         images[:, :low], images[:, high:] = 0.0, 0.0
         labels[:low], labels[high:] = 0, 0
+    images = _dropped(images, recipe, rng)
     return Example(normalise_head(images).astype(np.float16), labels, brain)
 
 
@@ -137,7 +138,7 @@ def imperfect(brain: Mask, spacing_mm: float, rng: np.random.Generator) -> Mask:
 def crops(
     ring: list[Example], count: int, edge: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Crops from several heads: at tumour, at its enhancing part or core, and anywhere in the brain.
+    """Crops from several heads: at tumour, at its core, and anywhere in the brain.
 
     Parameters
     ----------
@@ -161,8 +162,8 @@ def crops(
     for number in range(count):
         example = ring[int(heads[number % len(heads)])]
         window = _window(example, edge, number, rng)
-        axes = [a for a in range(3) if rng.random() < (0.15, 0.15, 0.5)[a]]
-        image = np.flip(example.images[(slice(None), *window)], [a + 1 for a in axes])
+        axes = tuple(a for a in range(3) if rng.random() < (0.15, 0.15, 0.5)[a])
+        image = np.flip(example.images[(slice(None), *window)], tuple(a + 1 for a in axes))
         label = np.flip(example.labels[window], axes)
         images.append(image.astype(np.float32))
         labels.append(label.astype(np.int64))
@@ -235,7 +236,11 @@ class Producer:
 
 
 def _produce(
-    queue: mp.Queue[Example], packed: Path, recipe: Recipe, seed: int, held_out: bool
+    queue: mp.Queue[Example],
+    packed: Path,
+    recipe: Recipe,
+    seed: int,
+    held_out: bool,  # noqa: FBT001
 ) -> None:
     """Body of a generating process; it ends with its parent."""
     torch.set_num_threads(1)
