@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 from listener import statuses
 from listener.connection import caller, close, log_context
 from listener.header import DamagedError, is_uid, read_header
-from listener.inbox import Arrival, Inbox, Received, received
+from listener.inbox import Inbox, Received, received
+from listener.part10 import Arrival
 from listener.presentation import KEPT
 from study.errors import FailedError
 

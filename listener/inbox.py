@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,24 +24,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
 from listener.header import DamagedError, Header, read_header
+from listener.part10 import Arrival, arrival_of, data_set_of, fsync_folder, write_part
 from study.errors import FailedError
 
 logger = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 2 << 30
 """Nothing more is accepted when less than this would remain free on the spool's disk."""
-
-_PREAMBLE = bytes(128) + b"DICM"
-_GROUP_LENGTH_ELEMENT = 12
-"""Bytes of (0002,0000) *File Meta Information Group Length* itself, which it does not count."""
 
 
 class SpoolFullError(FailedError, OSError):
@@ -85,21 +75,6 @@ class Received:
     pixel_sha256: str = ""
     conflict: bool = False
     repeated: bool = False
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """How a data set came: in which encoding, from whom, to whom, and when (epoch ns)."""
-
-    transfer_syntax_uid: str
-    calling_ae: str
-    called_ae: str
-    at_ns: int
-
-    @classmethod
-    def now(cls, transfer_syntax_uid: str, calling_ae: str, called_ae: str) -> Arrival:
-        """An arrival at this moment."""
-        return cls(transfer_syntax_uid, calling_ae, called_ae, time.time_ns())
 
 
 class Inbox:
@@ -144,15 +119,15 @@ class Inbox:
         folder = self._folder(header.study_uid)
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
-            _fsync(self.root)
+            fsync_folder(self.root)
         stem = _hashed(header.sop_instance_uid)
         found = _find(folder, stem, sha256)
         repeated = found is not None
         if found is None:
             self._require_space(len(data_set))
-            part = _write(folder, stem, data_set, header, arrival)
+            part = write_part(folder, stem, data_set, header, arrival)
             found, repeated = self._place(part, folder, stem, sha256)
-        _fsync(folder)
+        fsync_folder(folder)
         return received(
             header,
             arrival,
@@ -191,7 +166,7 @@ class Inbox:
         with suppress(FileNotFoundError):
             folder.rename(doomed)
             shutil.rmtree(doomed)
-            _fsync(self.root)
+            fsync_folder(self.root)
 
     def sweep(self) -> int:
         """Remove what a crash left half written or half removed, and return how many.
@@ -279,64 +254,17 @@ def _find(folder: Path, stem: str, sha256: str) -> Path | None:
     if variant.exists():
         return variant
     first = folder / f"{stem}.dcm"
-    if first.exists() and hashlib.sha256(_data_set(first)).hexdigest() == sha256:
+    if first.exists() and hashlib.sha256(data_set_of(first)).hexdigest() == sha256:
         return first
     return None
-
-
-def _write(folder: Path, stem: str, data_set: bytes, header: Header, arrival: Arrival) -> Path:
-    """Write a Part-10 file under a temporary name, and see it onto the disk (PS3.10 section 7.1).
-
-    The preamble is zero: a file that came from outside must not be a program too (CVE-2019-11687).
-    """
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(header.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(header.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(arrival.transfer_syntax_uid)
-    meta.SendingApplicationEntityTitle = arrival.calling_ae
-    meta.ReceivingApplicationEntityTitle = arrival.called_ae
-    handle, name = tempfile.mkstemp(prefix=f"{stem}.", suffix=".part", dir=folder)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_PREAMBLE)
-            file.write(_encoded(meta))
-            file.write(data_set)
-            file.flush()
-            os.utime(file.fileno(), ns=(arrival.at_ns, arrival.at_ns))
-            os.fsync(file.fileno())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return part
-
-
-def _encoded(meta: FileMetaDataset) -> bytes:
-    """File meta information with its group length (PS3.10 section 7.1)."""
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return buffer.getvalue()
-
-
-def _data_set(path: Path, meta: FileMetaDataset | None = None) -> bytes:
-    """Bytes of a file of the spool behind its file meta information."""
-    meta = meta or read_file_meta_info(path)
-    start = len(_PREAMBLE) + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
-    return path.read_bytes()[start:]
 
 
 def _read(path: Path) -> Received:
     """What a file of the spool says of itself."""
     try:
-        meta = read_file_meta_info(path)
-        data_set = _data_set(path, meta)
-        header = read_header(data_set, meta.TransferSyntaxUID)
-        arrival = Arrival(
-            str(meta.TransferSyntaxUID),
-            str(meta.SendingApplicationEntityTitle),
-            str(meta.ReceivingApplicationEntityTitle),
-            path.stat().st_mtime_ns,
-        )
+        arrival = arrival_of(path)
+        data_set = data_set_of(path)
+        header = read_header(data_set, arrival.transfer_syntax_uid)
     except (OSError, InvalidDicomError, DamagedError, AttributeError) as error:
         raise FailedError(
             f"{path.parent.name}/{path.name} in the spool cannot be read"
@@ -349,12 +277,3 @@ def _read(path: Path) -> Received:
         path=path,
         conflict=_is_variant(path),
     )
-
-
-def _fsync(folder: Path) -> None:
-    """See a folder's entries onto the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
