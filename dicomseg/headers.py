@@ -1,0 +1,205 @@
+"""Source headers as an encoder needs them: repaired on a copy, the originals untouched.
+
+Real archives hold what the Standard forbids: a sex of ``0000``, a birth date of ``00000000``,
+Type 2 attributes that are missing. Only descriptive values are repaired; what identifies the
+patient, the study and the images is carried over as it is, since archives match by it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time
+
+from pydicom import Dataset
+
+from dicomseg.lattice import Plane
+from study.errors import RefusedError
+
+REFERENCES = (
+    "SpecificCharacterSet",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "FrameOfReferenceUID",
+)
+"""What the encoder refers to; carried over as it is."""
+VERBATIM = (
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "AccessionNumber",
+    "IssuerOfAccessionNumberSequence",
+    "ReferringPhysicianName",
+    "TimezoneOffsetFromUTC",
+    "PositionReferenceIndicator",
+)
+"""Carried over as it is, byte for byte, and not shown to the encoder: it would complain about
+unusual values in warnings that quote them, and warnings end in logs."""
+DESCRIPTIVE = (
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+    "InstitutionName",
+    "StationName",
+)
+"""Carried over where they are valid."""
+TYPE_2 = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+)
+"""Present, and empty where the source has none (PS3.3 sections C.7.1.1, C.7.2.1, C.7.4.1)."""
+IMAGE = ("Modality", "Rows", "Columns", "InstanceNumber", "ImageType", "LossyImageCompression")
+LONGEST = {"StudyID": 16, "StudyDescription": 64, "Manufacturer": 64, "InstitutionName": 64,
+           "ManufacturerModelName": 64, "DeviceSerialNumber": 64, "StationName": 16}  # fmt: skip
+
+
+def plane_of(image: Dataset) -> Plane:
+    """Plane of a single-frame image.
+
+    Raises
+    ------
+    RefusedError
+        If position, orientation or pixel spacing is missing or no number.
+    """
+    position = numbers(image, "ImagePositionPatient", 3)
+    orientation = numbers(image, "ImageOrientationPatient", 6)
+    spacing = numbers(image, "PixelSpacing", 2)
+    return Plane(
+        (position[0], position[1], position[2]),
+        (*orientation[:3], *orientation[3:]),  # type: ignore[arg-type]
+        (spacing[0], spacing[1]),
+    )
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> list[float]:
+    """Values of an attribute as `count` numbers; refused where they are not."""
+    try:
+        values = [float(v) for v in dataset[keyword].value]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        values = []
+    if len(values) != count or not all(abs(v) < 1e7 for v in values):
+        raise RefusedError(
+            f"(instance {dataset.get('SOPInstanceUID', 'without UID')}) *{keyword}* is missing "
+            f"or not {count} plain numbers"
+        )
+    return values
+
+
+def encoder_headers(sources: Sequence[Dataset]) -> list[Dataset]:
+    """Minimal valid headers of source images, for an encoder to copy from.
+
+    Parameters
+    ----------
+    sources
+        Instances of one series; not changed.
+
+    Returns
+    -------
+    list of pydicom.Dataset
+        One for each source, in their order, with only what the new object takes over.
+    """
+    return [_encoder_header(source) for source in sources]
+
+
+def carry_verbatim(source: Dataset, target: Dataset) -> None:
+    """Copy what identifies patient and order from a source to a new object, unread."""
+    for keyword in VERBATIM:
+        if keyword in source:
+            target[keyword] = copy.deepcopy(source[keyword])
+
+
+def _encoder_header(source: Dataset) -> Dataset:
+    """One minimal header."""
+    header = Dataset()
+    for keyword in (*REFERENCES, *DESCRIPTIVE, *IMAGE):
+        if keyword in source and (keyword not in DESCRIPTIVE or _valid(source, keyword)):
+            header[keyword] = copy.deepcopy(source[keyword])
+    for keyword in TYPE_2:
+        if keyword not in header or header[keyword].value is None:
+            setattr(header, keyword, "")
+    for keyword, longest in LONGEST.items():
+        if len(str(header.get(keyword) or "")) > longest:
+            setattr(header, keyword, str(header[keyword].value)[:longest])
+    header.ImagePositionPatient = list(source.ImagePositionPatient)
+    header.ImageOrientationPatient = list(source.ImageOrientationPatient)
+    header.PixelSpacing = list(source.PixelSpacing)
+    header.SliceThickness = source.get("SliceThickness") or None
+    return header
+
+
+def _valid(source: Dataset, keyword: str) -> bool:
+    """Whether a descriptive value may be carried over."""
+    try:
+        value = source[keyword].value
+    except (ValueError, TypeError, NotImplementedError):
+        return False
+    text = "" if value is None else str(value)
+    rule = RULES.get(keyword)
+    if rule is not None:
+        return rule(text) or (text == "" and keyword in TYPE_2)
+    return not isinstance(value, list) and (text != "" or keyword in TYPE_2)
+
+
+def valid_date(text: str) -> bool:
+    """Whether a DA value is a day of the calendar."""
+    if not re.fullmatch(r"\d{8}", text):
+        return False
+    try:
+        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return False
+    return True
+
+
+def valid_time(text: str) -> bool:
+    """Whether a TM value is a time of the day."""
+    found = re.fullmatch(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?", text)
+    if not found:
+        return False
+    try:
+        hour, minute, second = (int(part or 0) for part in found.groups())
+        time(hour, minute, second)
+    except ValueError:
+        return False
+    return True
+
+
+def _positive(text: str) -> bool:
+    """Whether a DS value is a number above zero."""
+    try:
+        return 0 < float(text) < 1000
+    except ValueError:
+        return False
+
+
+RULES: Mapping[str, Callable[[str], bool]] = {
+    "PatientSex": lambda text: text in {"M", "F", "O"},
+    "PatientBirthDate": valid_date,
+    "StudyDate": valid_date,
+    "StudyTime": valid_time,
+    "PatientAge": lambda text: bool(re.fullmatch(r"\d{3}[DWMY]", text)),
+    "PatientSize": _positive,
+    "PatientWeight": _positive,
+}
+"""What a filled value must satisfy; other attributes may hold any single text."""

@@ -1,0 +1,58 @@
+"""Reading back what was encoded, by another way than it was written."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import highdicom as hd
+import numpy as np
+
+from dicomseg.codes import STYLES
+from dicomseg.lattice import onto_same_voxels
+from study.errors import FailedError
+from study.tissue import TUMOUR_TISSUES
+from study.volume import Geometry, Volume
+
+
+def validate_seg(encoded: bytes, labels: Volume) -> None:
+    """Compare an encoded Segmentation with the labels that it shall hold.
+
+    Parameters
+    ----------
+    encoded
+        The Part 10 file.
+    labels
+        What was meant: `Tissue` values, their grid and frame of reference.
+
+    Raises
+    ------
+    FailedError
+        If frame of reference, segments, grid or any voxel differ.
+
+    Notes
+    -----
+    highdicom 0.28 matches volumes without comparing their frames of reference, so the UIDs are
+    compared here.
+    """
+    try:
+        seg = hd.seg.segread(BytesIO(encoded))
+        volume = seg.get_volume(combine_segments=True, skip_overlap_checks=False)
+    except (RuntimeError, ValueError, AttributeError, TypeError) as error:
+        raise FailedError(f"the encoded Segmentation cannot be read back: {error}") from error
+    meant = labels.geometry.frame_of_reference_uid
+    if str(seg.FrameOfReferenceUID) != meant:
+        raise FailedError(
+            f"the encoded Segmentation lies in frame of reference {seg.FrameOfReferenceUID}, "
+            f"not in {meant}"
+        )
+    found = {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}
+    if found != {int(t): STYLES[t].label for t in TUMOUR_TISSUES}:
+        raise FailedError(f"the encoded Segmentation describes the segments {found}")
+    slices, rows, columns = volume.spatial_shape
+    geometry = Geometry((slices, rows, columns), volume.affine, meant)
+    array = onto_same_voxels(volume.array, geometry, labels.geometry)
+    if array is None:
+        raise FailedError("the encoded Segmentation lies on other voxels than the labels")
+    differing = int(np.count_nonzero(array != labels.array))
+    if differing:
+        raise FailedError(f"{differing} voxels of the encoded Segmentation differ from the labels")

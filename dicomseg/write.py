@@ -1,0 +1,220 @@
+"""Labels as a DICOM Segmentation (PS3.3 section A.51) on the grid of one source series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from io import BytesIO
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.sr.coding import Code as PydicomCode
+from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.valuerep import DT
+
+from dicomseg.codes import CATEGORY, FAMILY, REGION, STYLES, Code, lab_of_rgb
+from dicomseg.headers import carry_verbatim, encoder_headers, numbers, plane_of
+from dicomseg.identity import (
+    PRODUCT,
+    Predecessor,
+    ResultIdentity,
+    tracking_identifier,
+    tracking_uid,
+    uid_for,
+)
+from dicomseg.lattice import onto_same_voxels, stack_planes
+from study.errors import RefusedError
+from study.tissue import TUMOUR_TISSUES
+from study.volume import Volume
+
+DISCLAIMER = "Not for diagnosis"
+
+
+def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdentity) -> bytes:
+    """Encode labels as one BINARY Segmentation instance.
+
+    Parameters
+    ----------
+    labels
+        `Tissue` values on the voxels of the source series, in its frame of reference. Its axes may
+        be reversed or exchanged against the series; nothing is interpolated.
+    sources
+        All instances of the source series, in any order, headers suffice. They are not changed.
+    identity
+        Who made it, when, and of what result it is.
+
+    Returns
+    -------
+    bytes
+        A Part 10 file, Explicit VR Little Endian; the same for the same arguments.
+
+    Raises
+    ------
+    RefusedError
+        If the labels are no `Tissue` values, the sources are not one series, or lie on other
+        voxels or in another frame of reference than the labels.
+
+    Notes
+    -----
+    A tissue that does not occur keeps its segment, and has no frame; where no tissue occurs at
+    all, every frame is written, empty: a result without tumour is a valid Segmentation.
+    """
+    ordered, array = _on_series(labels, sources)
+    headers = encoder_headers(ordered)
+    spacing = _slice_spacing(ordered)
+    thickness = ordered[0].get("SliceThickness") or spacing
+    seg = hd.seg.Segmentation(
+        source_images=headers,
+        pixel_array=np.ascontiguousarray(array),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=_descriptions(identity),
+        series_instance_uid=identity.series_uid,
+        series_number=identity.series_number,
+        sop_instance_uid=identity.sop_instance_uid,
+        instance_number=1,
+        manufacturer=PRODUCT,
+        manufacturer_model_name=identity.model_name,
+        software_versions=identity.model_version,
+        device_serial_number="1",
+        pixel_measures=hd.PixelMeasuresSequence(
+            pixel_spacing=numbers(ordered[0], "PixelSpacing", 2),
+            slice_thickness=float(thickness),
+            spacing_between_slices=spacing,
+        ),
+        omit_empty_frames=bool(array.any()),
+        content_label="GLIOMA_SEG",
+        content_description=f"{DISCLAIMER}. {identity.series_description}"[:64],
+        content_creator_name=identity.creator,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        series_description=identity.series_description,
+    )
+    _settle(seg, ordered[0], identity)
+    buffer = BytesIO()
+    seg.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _on_series(
+    labels: Volume, sources: Sequence[Dataset]
+) -> tuple[list[Dataset], npt.NDArray[np.uint8]]:
+    """Sources in the order of their slices, and the labels on exactly these."""
+    if not sources:
+        raise RefusedError("a Segmentation needs the instances of its source series; none is given")
+    _one_series(sources, labels.geometry.frame_of_reference_uid)
+    unknown = set(np.unique(labels.array).tolist()) - {0, *map(int, TUMOUR_TISSUES)}
+    if unknown:
+        raise RefusedError(f"labels {sorted(unknown)} are no tissue")
+    planes = [plane_of(source) for source in sources]
+    shape = (int(sources[0].Rows), int(sources[0].Columns))
+    uid = labels.geometry.frame_of_reference_uid
+    stack = stack_planes(planes, shape, uid)
+    by_slice: dict[int, Dataset] = {}
+    for source, at in zip(sources, stack.slice_of, strict=True):
+        # A slice that was sent twice is named once.
+        by_slice.setdefault(at, source)
+    on_series = onto_same_voxels(labels.array.astype(np.uint8), labels.geometry, stack.geometry)
+    size = int(np.prod(stack.geometry.shape))
+    if on_series is None or size != labels.array.size or len(by_slice) != stack.geometry.shape[0]:
+        raise RefusedError(
+            f"labels of {labels.geometry.shape} voxels do not lie on the {len(by_slice)} slices of "
+            f"{shape[0]}x{shape[1]} of series {sources[0].SeriesInstanceUID}; "
+            "they must be brought to its grid first"
+        )
+    return [by_slice[k] for k in range(len(by_slice))], on_series
+
+
+def _one_series(sources: Sequence[Dataset], frame_of_reference_uid: str) -> None:
+    """Refuse instances of several series, sizes or frames of reference."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"):
+        found = {str(source.get(keyword, "")) for source in sources}
+        if len(found) != 1 or "" in found:
+            raise RefusedError(f"the source instances need one common *{keyword}*, found {found}")
+    frames = {str(source.get("FrameOfReferenceUID", "")) for source in sources}
+    if frames != {frame_of_reference_uid} or not frame_of_reference_uid:
+        raise RefusedError(
+            f"the labels lie in frame of reference {frame_of_reference_uid or 'without UID'}, "
+            f"the source series in {sorted(frames)}; they must be the same"
+        )
+
+
+def _slice_spacing(ordered: Sequence[Dataset]) -> float:
+    """True distance between slices in mm, rounded to what a DS value can hold."""
+    if len(ordered) == 1:
+        return float(
+            ordered[0].get("SpacingBetweenSlices") or ordered[0].get("SliceThickness") or 1
+        )
+    first = np.array(numbers(ordered[0], "ImagePositionPatient", 3))
+    last = np.array(numbers(ordered[-1], "ImagePositionPatient", 3))
+    return round(float(np.linalg.norm(last - first)) / (len(ordered) - 1), 8)
+
+
+def _descriptions(identity: ResultIdentity) -> list[hd.seg.SegmentDescription]:
+    """The three segments."""
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=identity.model_name, family=_code(FAMILY), version=identity.algorithm_version
+    )
+    manual = identity.algorithm_type == "MANUAL"
+    return [
+        hd.seg.SegmentDescription(
+            segment_number=int(tissue),
+            segment_label=STYLES[tissue].label,
+            segmented_property_category=_code(CATEGORY),
+            segmented_property_type=_code(STYLES[tissue].type_code),
+            algorithm_type=identity.algorithm_type,
+            algorithm_identification=None if manual else algorithm,
+            tracking_uid=tracking_uid(identity.result_id, tissue),
+            tracking_id=tracking_identifier(identity.result_id, tissue),
+            anatomic_regions=[_code(REGION)],
+        )
+        for tissue in TUMOUR_TISSUES
+    ]
+
+
+def _code(code: Code) -> PydicomCode:
+    """The library's spelling of a code."""
+    return PydicomCode(code.value, code.scheme, code.meaning)
+
+
+def _settle(seg: hd.seg.Segmentation, source: Dataset, identity: ResultIdentity) -> None:
+    """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
+    carry_verbatim(source, seg)
+    made = _wall_clock(identity.created, source)
+    day, moment = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
+    for what in ("InstanceCreation", "Content", "Series"):
+        setattr(seg, f"{what}Date", day)
+        setattr(seg, f"{what}Time", moment)
+    # The last contributor is the encoder itself, with the time of the encoding.
+    seg.ContributingEquipmentSequence[-1].ContributionDateTime = DT(day + moment)
+    organization = uid_for(identity.result_id, f"{identity.kind} dimensions")
+    seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
+    for index in seg.DimensionIndexSequence:
+        index.DimensionOrganizationUID = organization
+    for segment in seg.SegmentSequence:
+        style = STYLES[TUMOUR_TISSUES[segment.SegmentNumber - 1]]
+        segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(style.rgb))
+    if identity.predecessor is not None:
+        seg.PredecessorDocumentsSequence = [_predecessor_item(identity.predecessor)]
+
+
+def _predecessor_item(before: Predecessor) -> Dataset:
+    """Item of (0040,A360) *Predecessor Documents Sequence*: study, series, instance."""
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPClassUID = before.sop_class_uid
+    instance.ReferencedSOPInstanceUID = before.sop_instance_uid
+    series.SeriesInstanceUID = before.series_uid
+    study.StudyInstanceUID = before.study_uid
+    series.ReferencedSOPSequence = [instance]
+    study.ReferencedSeriesSequence = [series]
+    return study
+
+
+def _wall_clock(created: datetime, source: Dataset) -> datetime:
+    """When it was made, on the clock of the zone that the source declares."""
+    offset = str(source.get("TimezoneOffsetFromUTC") or "")
+    if created.tzinfo is None or len(offset) != 5:
+        return created
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+    return created.astimezone(zone)
