@@ -21,9 +21,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine.examples import Example, crops
 from engine.losses import batch_dice_loss, cross_entropy_loss
 from engine.network import Network, NetworkConfig
-from engine.examples import Example, crops
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
