@@ -75,9 +75,10 @@ class Head:
         outer, inner = features.shape[0], features.shape[2:]
         if not inner:
             rows: npt.NDArray[np.float32] = features.astype(np.float32, copy=False) @ self.weight.T
-            return rows + self.bias
+            rows += self.bias
+            return rows
         flat = features.astype(np.float32, copy=False).reshape(outer, wanted, -1)
-        logits = np.matmul(self.weight, flat)
+        logits: npt.NDArray[np.float32] = np.matmul(self.weight, flat)
         logits += self.bias[:, None]
         return logits.reshape(outer, classes, *inner)
 
