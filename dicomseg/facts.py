@@ -37,6 +37,7 @@ class SegmentFacts:
     type_code: tuple[str, str] | None
     """(value, scheme)."""
     tracking_uid: str
+    tracking_id: str
     colour: tuple[int, int, int] | None
     """(0062,000D) *Recommended Display CIELab Value*."""
     algorithm_type: str
@@ -207,6 +208,7 @@ def _segment(item: Dataset) -> SegmentFacts:
         if code
         else None,
         tracking_uid=_text(item, "TrackingUID"),
+        tracking_id=_text(item, "TrackingID"),
         colour=(colour[0], colour[1], colour[2]) if colour else None,
         algorithm_type=_text(item, "SegmentAlgorithmType"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -137,8 +138,18 @@ def tracking_uid(result_id: str, tissue: Tissue) -> str:
 
 
 def tracking_identifier(result_id: str, tissue: Tissue) -> str:
-    """(0062,0020) *Tracking ID* of a result's segment; at most 64 characters."""
-    return f"{PRODUCT} {result_id[:TOKEN_LENGTH]} {STYLES[tissue].label}"
+    """(0062,0020) *Tracking ID* of a result's segment; it holds the whole result id."""
+    return f"{PRODUCT} {result_id} {STYLES[tissue].label}"
+
+
+def is_own_result(sop_instance_uid: str, tracking_identifiers: Iterable[str]) -> bool:
+    """Whether an object is a network's own result of any Glioloop, known here or not.
+
+    Its tracking identifiers name a result, and its UID is the one that derives from that. What a
+    viewer saves has a UID of its own.
+    """
+    found = (re.match(rf"{PRODUCT} ([0-9a-f]{{8,64}}) ", text) for text in tracking_identifiers)
+    return any(sop_instance_uid == uid_for(match[1], "seg") for match in found if match)
 
 
 def tokens_in(text: str) -> frozenset[str]:

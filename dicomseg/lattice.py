@@ -144,6 +144,39 @@ def _affine(
     return affine
 
 
+@dataclass(frozen=True)
+class VoxelMap:
+    """Where the voxels of a grid are on another that has them too."""
+
+    axes: tuple[int, int, int]
+    """For each axis of the target, the axis of the source."""
+    signs: tuple[int, int, int]
+    """1, or -1 where that axis runs the other way."""
+    offsets: tuple[int, int, int]
+    """For each axis of the source, the index of the target's first voxel."""
+
+
+def voxel_map(source: Geometry, target: Geometry) -> VoxelMap | None:
+    """How the voxels of two grids correspond; None where they do not coincide.
+
+    Frames of reference are not compared.
+    """
+    matrix = np.linalg.inv(source.affine) @ target.affine
+    rounded = np.rint(matrix).astype(int)
+    axes = np.argmax(np.abs(rounded[:3, :3]), axis=0)
+    if sorted(axes) != [0, 1, 2] or np.abs(rounded[:3, :3]).sum() != 3:
+        return None
+    ends = np.stack(np.meshgrid(*[[0, n - 1] for n in target.shape], indexing="ij"), -1)
+    corners = np.concatenate([ends.reshape(8, 3), np.ones((8, 1))], axis=1)
+    if np.abs(corners @ (matrix - rounded).T).max() > SAME_VOXEL:
+        return None
+    a, b, c = (int(axis) for axis in axes)
+    x, y, z = (int(v) for v in rounded[:3, 3])
+    return VoxelMap(
+        (a, b, c), (int(rounded[a, 0]), int(rounded[b, 1]), int(rounded[c, 2])), (x, y, z)
+    )
+
+
 def onto_same_voxels(
     array: npt.NDArray[Any], source: Geometry, target: Geometry
 ) -> npt.NDArray[Any] | None:
@@ -164,25 +197,17 @@ def onto_same_voxels(
         ``target.shape``, zero where the source has no voxel; None where the voxels do not
         coincide.
     """
-    matrix = np.linalg.inv(source.affine) @ target.affine
-    rounded = np.rint(matrix)
-    order = np.argmax(np.abs(rounded[:3, :3]), axis=0)
-    if sorted(order) != [0, 1, 2] or np.abs(rounded[:3, :3]).sum() != 3:
+    how = voxel_map(source, target)
+    if how is None:
         return None
-    ends = np.stack(np.meshgrid(*[[0, n - 1] for n in target.shape], indexing="ij"), -1)
-    corners = np.concatenate([ends.reshape(8, 3), np.ones((8, 1))], axis=1)
-    if np.abs(corners @ (matrix - rounded).T).max() > SAME_VOXEL:
-        return None
-    signs = [int(rounded[order[axis], axis]) for axis in range(3)]
-    offset = rounded[:3, 3].astype(int)
     found = np.zeros(target.shape, array.dtype)
     take, put = [], []
-    for axis in range(3):
-        at = signs[axis] * np.arange(target.shape[axis]) + offset[order[axis]]
-        inside = (at >= 0) & (at < source.shape[order[axis]])
+    for size, axis, sign in zip(target.shape, how.axes, how.signs, strict=True):
+        at = sign * np.arange(size) + how.offsets[axis]
+        inside = (at >= 0) & (at < source.shape[axis])
         put.append(np.flatnonzero(inside))
         take.append(at[inside])
-    found[np.ix_(*put)] = np.transpose(array, order)[np.ix_(*take)]
+    found[np.ix_(*put)] = np.transpose(array, how.axes)[np.ix_(*take)]
     return found
 
 
