@@ -156,8 +156,12 @@ class Orthanc:
         instances = [instance for one in series for instance in one["Instances"]]
         return sorted(instances, key=self._received)
 
+    def sender(self, instance: str) -> str:
+        """Calling AE title that an instance came from; empty when it came by HTTP."""
+        return self._request("GET", f"/instances/{instance}/metadata/RemoteAET").text
+
     def _received(self, instance: str) -> str:
-        """When an instance came; the number of its file breaks ties of one second."""
+        """When an instance came."""
         return self._request("GET", f"/instances/{instance}/metadata/ReceptionDate").text
 
     def _request(self, method: str, path: str, **body: Any) -> httpx.Response:
