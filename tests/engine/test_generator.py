@@ -1,0 +1,138 @@
+"""Tests of `engine.generator`, `engine.tumour` and `engine.phantom` on the phantom's anatomy."""
+
+import numpy as np
+import pytest
+
+from engine.anatomy import Substance
+from engine.generator import brain_mask, geometry, render
+from engine.phantom import SIZE, phantom_head, phantom_map
+from engine.tumour import Lesion, draw, white_matter_disease
+from study.tissue import Role, Tissue
+
+SHAPE = (64, 72, 64)
+SPACING = 3.0
+
+
+@pytest.fixture(scope="module")
+def head():
+    return phantom_map(np.random.default_rng(4))
+
+
+@pytest.fixture(scope="module")
+def scene(head):
+    return geometry(head, SHAPE, SPACING, np.random.default_rng(11))
+
+
+def test_the_phantom_head_has_every_tissue_of_a_brain(head):
+    assert head.shape == SIZE
+    for substance in (Substance.GREY, Substance.WHITE, Substance.CSF, Substance.BRAINSTEM):
+        assert np.count_nonzero(head == substance) > 1000
+
+
+def test_a_geometry_is_reproducible_from_its_seed(head, scene):
+    again = geometry(head, SHAPE, SPACING, np.random.default_rng(11))
+    np.testing.assert_array_equal(again.substances, scene.substances)
+    np.testing.assert_array_equal(again.labels, scene.labels)
+
+
+def test_another_seed_gives_another_head(head, scene):
+    other = geometry(head, SHAPE, SPACING, np.random.default_rng(12))
+    assert (other.substances != scene.substances).mean() > 0.05
+
+
+def test_a_rendering_is_reproducible_and_finite(scene):
+    first = render(scene, np.random.default_rng(1))
+    again = render(scene, np.random.default_rng(1))
+    assert first.images.shape == (3, *SHAPE)
+    assert np.isfinite(first.images).all()
+    np.testing.assert_array_equal(first.images, again.images)
+
+
+def test_labels_lie_where_tumour_substances_are(scene):
+    tumour = np.isin(
+        scene.substances,
+        (Substance.EDEMA, Substance.NECROSIS, Substance.ENHANCING, Substance.INFILTRATED),
+    )
+    np.testing.assert_array_equal(scene.labels > 0, tumour)
+    assert scene.brain[scene.labels > 0].all()
+
+
+def test_a_healthy_head_has_no_labels(head):
+    healthy = geometry(head, SHAPE, SPACING, np.random.default_rng(3), tumours=False)
+    assert not healthy.labels.any()
+
+
+def _block() -> np.ndarray:
+    """White matter with a plane of fluid at row 30, behind which lies white matter again."""
+    block = np.full((40, 40, 40), Substance.WHITE, np.uint8)
+    block[:, 30:32] = Substance.CSF
+    return block
+
+
+def test_edema_does_not_cross_fluid():
+    lesion = Lesion((20, 18, 20), 5.0, "solid")
+    _drawn, labels = draw(_block(), lesion, 1.0, np.random.default_rng(0))
+    assert np.count_nonzero(labels == Tissue.EDEMA) > 100
+    assert not labels[:, 32:].any()
+
+
+def test_a_solid_tumour_enhances_throughout_its_core():
+    drawn, labels = draw(
+        _block(), Lesion((20, 15, 20), 6.0, "solid"), 1.0, np.random.default_rng(2)
+    )
+    assert labels[20, 15, 20] == Tissue.ENHANCING
+    np.testing.assert_array_equal(drawn == Substance.ENHANCING, labels == Tissue.ENHANCING)
+    assert not (labels == Tissue.NECROSIS).any()
+
+
+def test_a_ring_has_necrosis_inside_enhancement():
+    _drawn, labels = draw(
+        _block(), Lesion((20, 15, 20), 12.0, "ring"), 1.0, np.random.default_rng(1)
+    )
+    assert labels[20, 15, 20] == Tissue.NECROSIS
+    assert np.count_nonzero(labels == Tissue.ENHANCING) > 100
+
+
+def test_the_fluid_of_a_resection_cavity_is_no_tumour():
+    drawn, labels = draw(
+        _block(), Lesion((20, 15, 20), 10.0, "cavity"), 1.0, np.random.default_rng(5)
+    )
+    assert drawn[20, 15, 20] == Substance.CAVITY
+    assert not labels[drawn == Substance.CAVITY].any()
+
+
+def test_an_infiltrative_tumour_does_not_enhance():
+    drawn, labels = draw(
+        _block(), Lesion((20, 15, 20), 8.0, "infiltrative"), 1.0, np.random.default_rng(1)
+    )
+    assert set(np.unique(labels)) == {0, Tissue.EDEMA}
+    assert not (drawn == Substance.ENHANCING).any()
+
+
+def test_white_matter_disease_touches_white_matter_only():
+    block = _block()
+    spotted = white_matter_disease(block, 1.0, np.random.default_rng(0))
+    changed = spotted != block
+    assert changed.any()
+    assert (block[changed] == Substance.WHITE).all()
+
+
+def test_brain_mask_is_one_piece_without_holes(head):
+    small = head[::3, ::3, ::3]
+    mask = brain_mask(small, 3.0)
+    assert 700 < np.count_nonzero(mask) * 0.027 < 2000  # mL
+    assert not mask[small == Substance.EYE].any()
+
+
+def test_a_phantom_patient_is_the_same_at_every_date_and_the_lesion_grows():
+    first, second = phantom_head(5, spacing_mm=3.0), phantom_head(5, growth=0.4, spacing_mm=3.0)
+    assert set(first.images) == {Role.FLAIR, Role.T1GD, Role.T2, "T1"}
+    same = (first.labels == 0) & (second.labels == 0)
+    assert np.abs(first.images["T2"] - second.images["T2"])[same].mean() < 1e-3
+    assert np.count_nonzero(second.labels) > 1.2 * np.count_nonzero(first.labels)
+
+
+def test_contrast_agent_shows_only_after_it_was_given():
+    head = phantom_head(5, spacing_mm=3.0)
+    enhancing = head.labels == Tissue.ENHANCING
+    assert head.images["T1GD"][enhancing].mean() > 1.4 * head.images["T1"][enhancing].mean()
