@@ -32,8 +32,8 @@ from glioloop.ledger_schema import CorrectionState, StudyState
 from glioloop.phantom import write_patient
 from glioloop.private_orthanc import SCANNER_AET, VIEWER_AET, Orthanc, free_port, storescu
 from glioloop.private_service import Service
-from study.errors import FailedError, RefusedError
 from study.agreement import dice
+from study.errors import FailedError, RefusedError
 from study.tissue import TUMOUR_TISSUES
 from study.volume import Volume
 
