@@ -94,23 +94,25 @@ def choose_slices(labels: Volume, outline: Volume | None, count: int) -> list[in
 
 
 def display_order(geometry: Geometry) -> tuple[bool, bool, bool]:
-    """How a slice is turned for display: (exchange rows and columns, reverse rows, reverse columns).
+    """How a slice is turned for display.
 
     The reversals apply after the exchange. Columns of the picture run to the patient's left, or to
     the back where the slice is sagittal; rows run to the back in axial slices, else to the feet.
+
+    Returns
+    -------
+    tuple of bool
+        Whether to exchange rows and columns, then to reverse rows, and columns.
     """
     steps = geometry.affine[:3, :3] / np.array(geometry.spacing)
     across = int(np.argmax(np.abs(np.cross(steps[:, 1], steps[:, 2]))))
-    right_to_left, down = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[across]
+    rightward, down = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[across]
     exchange = bool(abs(steps[down, 2]) > abs(steps[down, 1]))
     rows, columns = (2, 1) if exchange else (1, 2)
     # z grows towards the head, and pictures grow downwards.
     wanted_down = -1.0 if down == 2 else 1.0
-    return (
-        exchange,
-        bool(steps[down, rows] * wanted_down < 0),
-        bool(steps[right_to_left, columns] < 0),
-    )
+    upside_down = bool(steps[down, rows] * wanted_down < 0)
+    return exchange, upside_down, bool(steps[rightward, columns] < 0)
 
 
 def _onto(volume: Volume, geometry: Geometry) -> npt.NDArray[np.float32]:
@@ -140,14 +142,14 @@ def _tile(grey: Picture, labels: Volume, outline: Volume | None, k: int) -> Imag
     for tissue in TUMOUR_TISSUES:
         here = labels.array[k] == tissue
         picture[here] = (1 - OPACITY) * picture[here] + OPACITY * np.array(STYLES[tissue].rgb)
-    picture = _turned(picture, labels.geometry)
+    turned = _turned(picture, labels.geometry)
     exchange = display_order(labels.geometry)[0]
     _, dy, dx = labels.geometry.spacing
     if exchange:
         dy, dx = dx, dy
-    scale = TILE / max(picture.shape[0] * dy, picture.shape[1] * dx)
-    size = (round(picture.shape[1] * dx * scale), round(picture.shape[0] * dy * scale))
-    image = Image.fromarray(picture.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    scale = TILE / max(turned.shape[0] * dy, turned.shape[1] * dx)
+    size = (round(turned.shape[1] * dx * scale), round(turned.shape[0] * dy * scale))
+    image = Image.fromarray(turned.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
     if outline is not None:
         drawn = Image.fromarray(_turned(outline.array[k].astype(np.uint8), labels.geometry))
         pixels = np.array(image)
@@ -175,8 +177,17 @@ def _mark(image: Image.Image, geometry: Geometry, k: int) -> None:
     """Write the number of the slice and the side at its left."""
     across = int(np.argmax(np.abs(geometry.affine[:3, 0] / geometry.spacing[0])))
     draw = ImageDraw.Draw(image)
-    draw.text((4, image.height // 2 - 8), "A" if across == 0 else "R", INK, _font(15))
-    draw.text((4, 2), f"{k + 1}/{geometry.shape[0]}", INK, _font(13))
+    draw.text(
+        (4, image.height // 2 - 8),
+        "A" if across == 0 else "R",
+        INK,
+        _font(15),
+        stroke_width=2,
+        stroke_fill=PAPER,
+    )
+    draw.text(
+        (4, 2), f"{k + 1}/{geometry.shape[0]}", INK, _font(13), stroke_width=2, stroke_fill=PAPER
+    )
 
 
 def _legend(

@@ -148,10 +148,6 @@ def recognise(
     known = _known_uid(facts, content, results)
     if known is not None:
         return known
-    if is_own_result(facts.sop_instance_uid, (s.tracking_id for s in facts.segments)):
-        return _held(
-            0, "it is a network's result that is not known here, not a person's correction"
-        )
     signals = {r.result_id: _signal(facts, r, results, at_learn=at_learn) for r in results}
     strongest = min(signals.values(), default=8)
     named = [r for r in results if signals[r.result_id] == strongest]
@@ -162,19 +158,21 @@ def recognise(
         return _held(
             strongest, f"it may correct any of {len(named)} results, and lies on the grid of none"
         )
-    if patient != chosen.patient:
-        return _held(strongest, "it is another patient's than the result that it names", chosen)
-    if facts.study_uid != chosen.study_uid:
-        return _held(
-            strongest,
-            f"it lies in study {facts.study_uid}, the result that it names in {chosen.study_uid}",
-            chosen,
-        )
+    objection = _objection(facts, chosen, patient)
     if strongest == 7 and not implicit:
-        return _held(
-            7, "it fits the study's only result, but does not say that it corrects it", chosen
-        )
+        objection = "it fits the study's only result, but does not say that it corrects it"
+    if objection:
+        return _held(strongest, objection, chosen)
     return Recognition(Kind.CORRECTION, chosen.result_id, strongest, REASONS[strongest])
+
+
+def _objection(facts: SegFacts, result: KnownResult, patient: str | None) -> str:
+    """Why a file cannot correct the result that it names; empty where it can."""
+    if patient != result.patient:
+        return "it is another patient's than the result that it names"
+    if facts.study_uid != result.study_uid:
+        return f"it lies in study {facts.study_uid}, the result that it names in {result.study_uid}"
+    return ""
 
 
 REASONS = {
@@ -195,7 +193,7 @@ def _held(signal: int, reason: str, result: KnownResult | None = None) -> Recogn
 
 
 def _known_uid(facts: SegFacts, content: str, results: Sequence[KnownResult]) -> Recognition | None:
-    """Signal 0: an echo of something known, or a conflict with it."""
+    """Signal 0: an echo of something known, a conflict with it, or a stranger's result."""
     for result in results:
         known = {**result.corrections, result.sop_instance_uid: result.content}
         if facts.sop_instance_uid not in known:
@@ -208,6 +206,8 @@ def _known_uid(facts: SegFacts, content: str, results: Sequence[KnownResult]) ->
             "with other pixels, geometry or segments",
             result,
         )
+    if is_own_result(facts.sop_instance_uid, (s.tracking_id for s in facts.segments)):
+        return _held(0, "it is a network's result, though not one known here, and no correction")
     return None
 
 
