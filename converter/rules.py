@@ -1,0 +1,203 @@
+"""Rules as data: read, checked, and asked.
+
+`converter/rules.yaml` says what each key means. A site's file of the same form is put over it: its
+lists come first, its numbers replace ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from converter.attributes import Attributes
+from converter.names import Vocabulary, first_match
+from study.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Conditions that must all hold, and what that weighs."""
+
+    name: str
+    weight: float = 0.0
+    text: tuple[str, ...] = ()
+    unless_text: tuple[str, ...] = ()
+    codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    not_codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pattern: Mapping[str, str] = field(default_factory=dict)
+    family: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    range: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+    def fires(self, series: Attributes, name: Sequence[str]) -> str | None:
+        """What fired, in words, or None.
+
+        Parameters
+        ----------
+        series
+            What is known of the series.
+        name
+            Words of the series' name (`converter.names.words`).
+        """
+        said = []
+        if self.text:
+            phrase = first_match(name, self.text)
+            if phrase is None:
+                return None
+            said.append(f"'{phrase}'")
+        if self.unless_text and first_match(name, self.unless_text):
+            return None
+        for keyword, values in self.codes.items():
+            found = next((c for c in series.codes.get(keyword, ()) if c in values), None)
+            if found is None:
+                return None
+            said.append(f"{keyword} {found}")
+        for keyword, values in self.not_codes.items():
+            codes = series.codes.get(keyword, ())
+            if not codes or set(codes) & set(values):
+                return None
+            said.append(f"{keyword} {codes[0]}")
+        for keyword, expression in self.pattern.items():
+            match = re.search(expression, series.patterns.get(keyword, ""))
+            if match is None:
+                return None
+            said.append(f"{keyword} {match.string.strip()}")
+        if self.family and not self._family(series):
+            return None
+        for keyword, (least, most) in self.range.items():
+            number = series.numbers.get(keyword)
+            if number is None or not least <= number <= most:
+                return None
+            said.append(f"{keyword} {number:g}")
+        if any(series.numbers.get(keyword) for keyword in self.absent):
+            return None
+        return f"{self.name} ({', '.join(said)})" if said else self.name
+
+    def _family(self, series: Attributes) -> bool:
+        """Whether the kinds of echo fit."""
+        wanted, unwanted = self.family.get("any", ()), self.family.get("none", ())
+        return bool(series.family & set(wanted)) and not series.family & set(unwanted)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How contrast is told: words, header attributes, time."""
+
+    accept: float
+    without: tuple[str, ...]
+    with_: tuple[str, ...]
+    agent: tuple[str, ...]
+    no_agent: frozenset[str]
+    twin_minutes: float
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A whole rule set."""
+
+    vetoes: tuple[Rule, ...]
+    unfit: tuple[Rule, ...]
+    classes: Mapping[str, tuple[Rule, ...]]
+    accept: Mapping[str, float]
+    margin: float
+    contrast: Contrast
+    study_level: tuple[str, ...]
+    preferences: tuple[str, ...]
+    min_slices: int
+    min_coverage_mm: float
+    vocabulary: Vocabulary
+
+
+def load(site: Path | None = None) -> Rules:
+    """The shipped rules, with a site's file over them.
+
+    Raises
+    ------
+    RefusedError
+        If the site's file is no rule set; the message names what is wrong.
+    """
+    if site is None:
+        return _shipped()
+    return _rules(_merge(_text(), yaml.safe_load(site.read_text(encoding="utf-8")) or {}))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Rules:
+    """The rules of this package."""
+    return _rules(_text())
+
+
+def _text() -> dict[str, Any]:
+    """The shipped file."""
+    content = resources.files("converter").joinpath("rules.yaml").read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.safe_load(content)
+    return found
+
+
+def _merge(ours: Any, site: Any) -> Any:
+    """Mappings are merged, lists put in front, everything else replaced."""
+    if isinstance(ours, dict) and isinstance(site, dict):
+        return ours | {k: _merge(ours[k], v) if k in ours else v for k, v in site.items()}
+    return [*site, *ours] if isinstance(ours, list) and isinstance(site, list) else site
+
+
+def _rules(raw: Mapping[str, Any]) -> Rules:
+    """A rule set from the file's mapping."""
+    try:
+        classes = {
+            name: tuple(_rule(one) for one in body["rules"])
+            for name, body in raw["classes"].items()
+        }
+        told = raw["contrast"]
+        contrast = Contrast(
+            accept=float(told["accept"]),
+            without=tuple(map(str, told["without"])),
+            with_=tuple(map(str, told["with"])),
+            agent=tuple(told["agent"]),
+            no_agent=frozenset(map(str, told["no_agent"])),
+            twin_minutes=float(told["twin_minutes"]),
+        )
+        vetoes = tuple(_rule(one) for one in raw["vetoes"])
+        unfit = tuple(_rule(one) for one in raw["unfit"])
+        every = [*vetoes, *unfit, *(rule for rules in classes.values() for rule in rules)]
+        return Rules(
+            vetoes=vetoes,
+            unfit=unfit,
+            classes=classes,
+            accept={name: float(body["accept"]) for name, body in raw["classes"].items()},
+            margin=float(raw["margin"]),
+            contrast=contrast,
+            study_level=tuple(raw["names"]["study_level"]),
+            preferences=tuple(raw["preferences"]),
+            min_slices=int(raw["stack"]["min_slices"]),
+            min_coverage_mm=float(raw["stack"]["min_coverage_mm"]),
+            vocabulary=_vocabulary(raw["names"], every, contrast),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
+        told_wrong = f"{type(error).__name__}: {error}"
+        raise RefusedError(f"this is no rule set for series ({told_wrong})") from error
+
+
+def _rule(raw: Mapping[str, Any]) -> Rule:
+    """One rule; an unknown key raises TypeError."""
+    lists = {k: tuple(map(str, raw[k])) for k in ("text", "unless_text", "absent") if k in raw}
+    for expression in raw.get("pattern", {}).values():
+        re.compile(expression)
+    return Rule(**{**raw, **lists})
+
+
+def _vocabulary(names: Mapping[str, Any], rules: Sequence[Rule], contrast: Contrast) -> Vocabulary:
+    """All words that rules know; those of four letters or more may also be glued together."""
+    phrases = [p for rule in rules for p in (*rule.text, *rule.unless_text)]
+    phrases += [*contrast.with_, *contrast.without, *names["replace"], *names["study_level"]]
+    known = {word for phrase in phrases for word in phrase.rstrip("*").split()}
+    glue = {str(word) for word in names["glue"]} | {word for word in known if len(word) >= 4}
+    replace = {str(k): str(v) for k, v in names["replace"].items()}
+    return Vocabulary(frozenset(known), frozenset(glue), replace)
