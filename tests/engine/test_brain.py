@@ -1,0 +1,61 @@
+"""The first pass over the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.brain import clean_mask, find_brain
+from study.errors import RefusedError
+
+
+def test_brain_is_brain_and_the_neighbourhood_of_a_tumour() -> None:
+    """Logits log(1), log(2), log(5) of three classes: 7 of 8 parts are brain."""
+    sizes: list[tuple[int, ...]] = []
+
+    def run(stack: np.ndarray) -> np.ndarray:
+        sizes.append(stack.shape)
+        logits = np.zeros((1, 3, *stack.shape[2:]), np.float32)
+        logits[:, 1], logits[:, 2] = np.log(2), np.log(5)
+        return logits
+
+    probability = find_brain(run, np.zeros((3, 9, 16, 2), np.float32))
+    assert sizes == [(1, 3, 16, 16, 8)]
+    assert probability.shape == (9, 16, 2)
+    assert probability.dtype == np.float32
+    np.testing.assert_allclose(probability, 7 / 8, rtol=1e-6)
+
+
+def test_large_logits_do_not_overflow_and_padding_has_the_value_outside() -> None:
+    def run(stack: np.ndarray) -> np.ndarray:
+        assert stack[0, 0, -1, -1, -1] == -3
+        return np.concatenate([stack, 1000 * stack, stack], axis=1)[:, ::2][:, :3]
+
+    images = np.ones((2, 4, 4, 4), np.float32)
+    assert find_brain(run, images, outside=-3.0).tolist() == np.ones((4, 4, 4)).tolist()
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 4, 4)), np.full((3, 4, 4, 4), np.nan)])
+def test_bad_images_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(RefusedError, match="finite images"):
+        find_brain(lambda stack: stack, images)
+
+
+def test_the_largest_part_stays_and_its_holes_are_filled() -> None:
+    probability = np.zeros((5, 5, 9))
+    probability[:, :, :5] = 0.9
+    probability[2, 2, 2] = 0.1
+    probability[0, 0, 7] = 0.99
+    mask = clean_mask(probability)
+    assert mask.dtype == bool
+    assert mask[:, :, :5].all()
+    assert not mask[:, :, 5:].any()
+
+
+def test_a_voxel_at_the_threshold_is_brain() -> None:
+    assert clean_mask(np.full((1, 1, 1), 0.5)).tolist() == [[[True]]]
+
+
+def test_no_brain_is_said() -> None:
+    with pytest.raises(RefusedError, match=r"no brain was found: the highest probability is 0\.40"):
+        clean_mask(np.full((3, 3, 3), 0.4))
