@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,6 @@ from scipy.ndimage import center_of_mass
 from converter.grid import resample, working_grid
 from study.errors import HeldError
 from study.volume import Geometry, Volume
-
-logger = logging.getLogger(__name__)
 
 sitk: Any = SimpleITK  # it ships no types
 
@@ -118,14 +115,16 @@ def align(moving: Volume, fixed: Volume) -> Alignment:
 
 def _level(moving: Volume, fixed: Volume, size_mm: float) -> _Level:
     """Both images on isotropic grids."""
-    images, masks = [], []
-    for volume in (fixed, moving):
-        grid = working_grid(volume.geometry, size_mm)
-        image = resample(volume, grid)
-        full = volume.with_array(np.ones(volume.array.shape, np.float32))
-        images.append(image)
-        masks.append(resample(full, grid, order="nearest").array > 0.5)
-    return _Level(*images, *masks)
+    (one, in_one), (two, in_two) = _isotropic(fixed, size_mm), _isotropic(moving, size_mm)
+    return _Level(one, two, in_one, in_two)
+
+
+def _isotropic(volume: Volume, size_mm: float) -> tuple[Volume, npt.NDArray[np.bool_]]:
+    """An image on an isotropic grid, and where it has voxels."""
+    grid = working_grid(volume.geometry, size_mm)
+    full = volume.with_array(np.ones(volume.array.shape, np.float32))
+    inside: npt.NDArray[np.bool_] = resample(full, grid, order="nearest").array > 0.5
+    return resample(volume, grid), inside
 
 
 def _starts(level: _Level) -> list[Matrix]:
@@ -159,7 +158,7 @@ def _refine(level: _Level, start: Matrix, step_mm: float) -> Matrix:
     rigid.SetCenter(centre.tolist())
     rigid.SetMatrix(start[:3, :3].ravel().tolist())
     rigid.SetTranslation((start[:3, :3] @ centre + start[:3, 3] - centre).tolist())
-    method.SetInitialTransform(rigid, True)
+    method.SetInitialTransform(rigid, inPlace=True)
     method.Execute(
         _image(level.fixed.array, level.fixed.geometry),
         _image(level.moving.array, level.moving.geometry),
@@ -222,4 +221,5 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Bin of each value, between the 0.5th and 99.5th percentile."""
     low, high = np.quantile(values, [0.005, 0.995])
     scaled = (values - low) / max(float(high - low), 1e-6) * BINS
-    return np.clip(scaled, 0, BINS - 1).astype(np.int64)
+    bins: npt.NDArray[np.int64] = np.clip(scaled, 0, BINS - 1).astype(np.int64)
+    return bins

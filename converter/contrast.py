@@ -41,11 +41,12 @@ def tell_contrast(
     ]
     given = min(seen, default=None)
     told = []
-    for place, (one, found) in enumerate(zip(named, evidence, strict=True)):
+    for place, found in enumerate(evidence):
         if found.sequence != "T1":
             told.append(found)
             continue
-        fired = [texts[place]] if texts[place] else []
+        text = texts[place]
+        fired = [text] if text is not None else []
         agent = agents[place]
         if agent is not None:
             weight, note = (BY_HEADER, "") if informative else (0.0, f", but {why_not}")

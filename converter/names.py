@@ -83,6 +83,10 @@ def _unglued(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """Known words that a word is glued from, with what is left over; else the word itself."""
     if word in vocabulary.known or word in vocabulary.glue or word.isdigit():
         return (word,)
+    # An archive that drops the plus sign of "T1 COR+C" leaves "T1 CORC".
+    stem = _unglued(word[:-1], vocabulary) if word.endswith("c") else ()
+    if stem and vocabulary.known.union(vocabulary.glue).issuperset(stem):
+        return (*stem, "c")
     # Cheapest way to reach each place: (letters left over, number of pieces, pieces).
     best: list[tuple[int, int, tuple[str, ...]]] = [(0, 0, ())]
     for end in range(1, len(word) + 1):

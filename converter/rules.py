@@ -7,7 +7,7 @@ lists come first, its numbers replace ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -47,43 +47,39 @@ class Rule:
             Words of the series' name (`converter.names.words`).
         """
         said = []
+        for seen in self._conditions(series, name):
+            if seen is None:
+                return None
+            said.append(seen)
+        seen_what = ", ".join(filter(None, said))
+        return f"{self.name} ({seen_what})" if seen_what else self.name
+
+    def _conditions(self, series: Attributes, name: Sequence[str]) -> Iterator[str | None]:
+        """What each condition saw, perhaps nothing worth saying; None where it does not hold."""
         if self.text:
             phrase = first_match(name, self.text)
-            if phrase is None:
-                return None
-            said.append(f"'{phrase}'")
+            yield None if phrase is None else f"'{phrase}'"
         if self.unless_text and first_match(name, self.unless_text):
-            return None
+            yield None
         for keyword, values in self.codes.items():
-            found = next((c for c in series.codes.get(keyword, ()) if c in values), None)
-            if found is None:
-                return None
-            said.append(f"{keyword} {found}")
+            code = next((c for c in series.codes.get(keyword, ()) if c in values), None)
+            yield None if code is None else f"{keyword} {code}"
         for keyword, values in self.not_codes.items():
             codes = series.codes.get(keyword, ())
-            if not codes or set(codes) & set(values):
-                return None
-            said.append(f"{keyword} {codes[0]}")
+            yield f"{keyword} {codes[0]}" if codes and not set(codes) & set(values) else None
         for keyword, expression in self.pattern.items():
             match = re.search(expression, series.patterns.get(keyword, ""))
-            if match is None:
-                return None
-            said.append(f"{keyword} {match.string.strip()}")
-        if self.family and not self._family(series):
-            return None
+            yield None if match is None else f"{keyword} {match.string.strip()}"
+        if self.family:
+            wanted, unwanted = self.family.get("any", ()), self.family.get("none", ())
+            fits = series.family & set(wanted) and not series.family & set(unwanted)
+            yield "" if fits else None
         for keyword, (least, most) in self.range.items():
             number = series.numbers.get(keyword)
-            if number is None or not least <= number <= most:
-                return None
-            said.append(f"{keyword} {number:g}")
+            within = number is not None and least <= number <= most
+            yield f"{keyword} {number:g}" if within else None
         if any(series.numbers.get(keyword) for keyword in self.absent):
-            return None
-        return f"{self.name} ({', '.join(said)})" if said else self.name
-
-    def _family(self, series: Attributes) -> bool:
-        """Whether the kinds of echo fit."""
-        wanted, unwanted = self.family.get("any", ()), self.family.get("none", ())
-        return bool(series.family & set(wanted)) and not series.family & set(unwanted)
+            yield None
 
 
 @dataclass(frozen=True)
