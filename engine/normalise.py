@@ -15,7 +15,9 @@ OUTSIDE = -2.5
 DROPPED = 0.0
 """Value of every voxel of a channel that is missing."""
 NORMALISATION = "robust-brain-z/1"
-"""Name of what `normalise` does; a manifest names it, and other names are refused."""
+"""Name of what `normalise` does; a manifest names it."""
+HEAD_NORMALISATION = "head-median/1"
+"""Name of what `normalise_head` does."""
 CLIP = (-2.5, 4.0)
 """Normalised values are clipped to this range."""
 EROSION_MM = 6.0

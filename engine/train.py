@@ -145,6 +145,19 @@ class Trainer:
         progress = {"steps_done": self.steps_done, "network": self.config.to_json()}
         (folder / "progress.json").write_text(json.dumps(progress))
 
+    def start_from(self, network: Network) -> None:
+        """Begin with the weights of another network of the same shape.
+
+        Raises
+        ------
+        RefusedError
+            If it has another shape.
+        """
+        if network.config != self.config:
+            raise RefusedError(f"weights of {network.config} do not fit {self.config}")
+        for ours in (self.network, self.averaged):
+            ours.load_state_dict(network.state_dict())
+
     def resume(self, folder: Path) -> None:
         """Continue from what `save` wrote; crops are drawn from a new, derived seed.
 
@@ -178,6 +191,11 @@ class Trainer:
             labels = torch.from_numpy(np.stack([e.labels for e in chosen]).astype(np.int64))
         moved = images.to(self.device, memory_format=torch.channels_last_3d)
         return moved, labels.to(self.device)
+
+
+def pick_device() -> str:
+    """``"cuda"`` where torch finds one, else ``"cpu"``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def learning_rate(plan: Plan, step: int) -> float:

@@ -184,7 +184,7 @@ def save(folder: Path, network: Network, manifest: Manifest) -> Manifest:
     return written
 
 
-def load(folder: Path) -> Model:
+def load_network(folder: Path) -> tuple[Network, Manifest]:
     """Read a model, and refuse it unless it is exactly what its manifest says.
 
     Raises
@@ -221,9 +221,23 @@ def load(folder: Path) -> Model:
             f" says {manifest.backbone_sha256[:12]}: the manifest was changed by hand"
         )
     network.load_state_dict({name: t.float() for name, t in tensors.items()}, strict=False)
-    backbone = network.backbone.eval().requires_grad_(requires_grad=False)
-    weight, bias = tensors["head.weight"].float(), tensors["head.bias"].float()
-    head = Head(weight.flatten(1).numpy(), bias.numpy(), backbone_sha256)
+    return network.eval(), manifest
+
+
+def load(folder: Path) -> Model:
+    """Read a model for inference: a frozen backbone and the head it was trained with.
+
+    Raises
+    ------
+    RefusedError
+        As `load_network`.
+    """
+    network, manifest = load_network(folder)
+    backbone = network.backbone.requires_grad_(requires_grad=False)
+    weight, bias = network.head.weight.detach(), network.head.bias
+    if bias is None:
+        raise RefusedError(f"the head of model {manifest.name} has no bias")
+    head = Head(weight.flatten(1).numpy(), bias.detach().numpy(), manifest.backbone_sha256)
     return Model(manifest, backbone, head)
 
 
