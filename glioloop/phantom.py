@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,6 @@ import typer
 from pydicom import Dataset
 from rich.console import Console
 
-from converter.grid import resample
-from engine.phantom import PhantomHead, phantom_head
 from glioloop.phantom_headers import (
     PROTOCOLS,
     Protocol,
@@ -30,13 +28,16 @@ from glioloop.phantom_headers import (
 from study.tissue import Role, Tissue
 from study.volume import Geometry, Volume
 
+if TYPE_CHECKING:
+    from engine.phantom import PhantomHead
+
 FIRST_STUDY = dt.datetime(2026, 1, 14, 9, 5, tzinfo=dt.UTC)
 MONTHS_BETWEEN_DAYS = 91
 GROWTH = (0.0, 0.3)
 """How much the radius of the lesion's core has grown at each date, as a share."""
 
 SCALE = 1100.0
-"""Pixel value of the brightest tissue (99.5 % of the voxels are darker)."""
+"""Pixel value of the brightest tissue (99.5 % of the head is darker)."""
 NOISE = 0.012
 """Standard deviation of the noise, as a share of `SCALE`."""
 
@@ -66,6 +67,8 @@ def write_patient(folder: Path, seed: int = 1) -> tuple[PhantomStudy, ...]:
     tuple of PhantomStudy
         By date.
     """
+    from engine.phantom import phantom_head  # noqa: PLC0415 - torch comes with it
+
     return tuple(
         write_study(
             folder / f"study-{number}",
@@ -143,9 +146,11 @@ def scan(
     head: Volume, protocol: Protocol, grid: Geometry, rng: np.random.Generator
 ) -> npt.NDArray[np.uint16]:
     """Pixels of a series: the head averaged over thick slices, moved, and with noise."""
+    from converter.grid import resample  # noqa: PLC0415 - SimpleITK and scipy come with it
+
     moved = np.eye(4)
     moved[:3, 3] = protocol.shift_mm
-    signal = resample(head, grid, moved).array / np.percentile(head.array, 99.5)
+    signal = resample(head, grid, moved).array / np.percentile(head.array[head.array > 0], 99.5)
     noise = rng.normal(0.0, NOISE, (2, *signal.shape))
     # The magnitude of a complex signal with noise in both parts (Gudbjartsson and Patz 1995).
     magnitude = np.hypot(signal + noise[0], noise[1])
@@ -155,6 +160,8 @@ def scan(
 
 def truth_on(grid: Geometry, labels: Volume) -> Volume:
     """Labels on another grid: of each voxel, the tissue that fills most of it."""
+    from converter.grid import resample  # noqa: PLC0415 - SimpleITK and scipy come with it
+
     shares = [
         resample(labels.with_array((labels.array == tissue).astype(np.float32)), grid).array
         for tissue in Tissue

@@ -1,0 +1,56 @@
+"""``glioloop`` that stands still at the point that the file ``pause`` beside this one names.
+
+Tests copy this script into a folder of their own and run it instead of ``python -m glioloop``, to
+kill the service at that point. Inference runs in a spawned child, which imports the script again:
+so the pauses are set on import.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+def pausing(point: str, function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    """The function, with a pause before or after it."""
+
+    def paused(*arguments: Any, **named: Any) -> Any:
+        if after:
+            answer = function(*arguments, **named)
+            pause(point)
+            return answer
+        pause(point)
+        return function(*arguments, **named)
+
+    return paused
+
+
+def pause(point: str) -> None:
+    """Say that the point was reached, and wait to be killed."""
+    wanted = FOLDER / "pause"
+    if wanted.exists() and wanted.read_text() == point:
+        (FOLDER / "reached").touch()
+        while wanted.exists():
+            time.sleep(0.05)
+
+
+def set_pauses() -> None:
+    """Replace the seams."""
+    from glioloop import pipeline, tasks  # noqa: PLC0415  the service's own process needs neither
+    from listener import scu  # noqa: PLC0415
+
+    pipeline.run_network = pausing("inference", pipeline.run_network, after=False)
+    tasks.write_seg = pausing("encoding", tasks.write_seg, after=False)
+    scu.store = pausing("stored", scu.store, after=True)
+
+
+set_pauses()
+
+if __name__ == "__main__":
+    from glioloop.cli import main
+
+    main()

@@ -1,0 +1,56 @@
+"""The PACS and the service of a test, and what a test asks them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from glioloop.ledger_schema import RunRow, StudyState
+from glioloop.private_orthanc import Orthanc
+from glioloop.private_service import Service
+
+PATIENCE_S = 120.0
+
+
+def wait_for(what: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
+    """Whether something becomes true in time."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        if what():
+            return True
+        time.sleep(0.2)
+    return what()
+
+
+@dataclass
+class Scene:
+    """Both servers."""
+
+    orthanc: Orthanc
+    service: Service
+
+    def segs(self, study_uid: str) -> list[str]:
+        """Orthanc's ids of the SEGs of a study."""
+        return self.orthanc.find(study_uid, "SEG")
+
+    def state(self, study_uid: str) -> str:
+        """State of a study in the ledger; empty before its first image."""
+        found = self.service.study(study_uid)
+        return found.state if found else ""
+
+    def waits_until(self, study_uid: str, state: StudyState) -> bool:
+        """Whether a study reaches a state in time."""
+        return wait_for(lambda: self.state(study_uid) == state)
+
+    def runs(self, study_uid: str) -> list[RunRow]:
+        """Inferences of a study that ever began."""
+        ledger = self.service.ledger()
+        try:
+            return [run for run in ledger.runs() if run.study_uid == study_uid]
+        finally:
+            ledger.close()
+
+    def said(self) -> str:
+        """The service's log."""
+        return self.service.log.read_text()
