@@ -177,6 +177,18 @@ def voxel_map(source: Geometry, target: Geometry) -> VoxelMap | None:
     )
 
 
+def lies_within(inner: Geometry, outer: Geometry) -> bool:
+    """Whether every voxel of one grid is a voxel of another. Frames are not compared."""
+    how = voxel_map(outer, inner)
+    if how is None:
+        return False
+    for size, axis, sign in zip(inner.shape, how.axes, how.signs, strict=True):
+        ends = (how.offsets[axis], how.offsets[axis] + sign * (size - 1))
+        if min(ends) < 0 or max(ends) >= outer.shape[axis]:
+            return False
+    return True
+
+
 def onto_same_voxels(
     array: npt.NDArray[Any], source: Geometry, target: Geometry
 ) -> npt.NDArray[Any] | None:

@@ -8,7 +8,7 @@ import highdicom as hd
 import numpy as np
 
 from dicomseg.codes import STYLES
-from dicomseg.lattice import onto_same_voxels
+from dicomseg.lattice import lies_within, onto_same_voxels
 from study.errors import FailedError
 from study.tissue import TUMOUR_TISSUES
 from study.volume import Geometry, Volume
@@ -51,7 +51,7 @@ def validate_seg(encoded: bytes, labels: Volume) -> None:
     slices, rows, columns = volume.spatial_shape
     geometry = Geometry((slices, rows, columns), volume.affine, meant)
     array = onto_same_voxels(volume.array, geometry, labels.geometry)
-    if array is None:
+    if array is None or not lies_within(geometry, labels.geometry):
         raise FailedError("the encoded Segmentation lies on other voxels than the labels")
     differing = int(np.count_nonzero(array != labels.array))
     if differing:

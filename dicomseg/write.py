@@ -24,7 +24,7 @@ from dicomseg.identity import (
     tracking_uid,
     uid_for,
 )
-from dicomseg.lattice import onto_same_voxels, stack_planes
+from dicomseg.lattice import lies_within, onto_same_voxels, stack_planes
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES
 from study.volume import Volume
@@ -115,8 +115,10 @@ def _on_series(
         # A slice that was sent twice is named once.
         by_slice.setdefault(at, source)
     on_series = onto_same_voxels(labels.array.astype(np.uint8), labels.geometry, stack.geometry)
-    size = int(np.prod(stack.geometry.shape))
-    if on_series is None or size != labels.array.size or len(by_slice) != stack.geometry.shape[0]:
+    same = lies_within(labels.geometry, stack.geometry) and lies_within(
+        stack.geometry, labels.geometry
+    )
+    if on_series is None or not same or len(by_slice) != stack.geometry.shape[0]:
         raise RefusedError(
             f"labels of {labels.geometry.shape} voxels do not lie on the {len(by_slice)} slices of "
             f"{shape[0]}x{shape[1]} of series {sources[0].SeriesInstanceUID}; "

@@ -1,0 +1,126 @@
+"""Source series made with pydicom, with their geometry written out beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dicomseg.identity import ResultIdentity
+from study.tissue import Tissue
+from study.volume import Geometry, Volume
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+STUDY_UID = "1.2.826.0.1.3680043.8.498.1"
+SERIES_UID = "1.2.826.0.1.3680043.8.498.2"
+FRAME_UID = "1.2.826.0.1.3680043.8.498.3"
+
+# Directions along a row and along a column of the picture, and across the slices.
+ORIENTATIONS = {
+    "axial": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "sagittal": ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (-1.0, 0.0, 0.0)),
+    "coronal": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
+    # Turned by atan(3/4) about x and atan(5/12) about the new z.
+    "oblique": (
+        (12 / 13, 4 / 13, 3 / 13),
+        (-5 / 13, 48 / 65, 36 / 65),
+        (0.0, -0.6, 0.8),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """Headers of a series, its grid, and labels on it."""
+
+    instances: list[Dataset]
+    labels: Volume
+
+
+def make_series(
+    orientation: str = "axial",
+    *,
+    ascending: bool = True,
+    shape: tuple[int, int, int] = (7, 20, 24),
+    spacing: tuple[float, float, float] = (6.5, 0.9, 0.7),
+) -> SourceSeries:
+    """A series of anisotropic voxels; `ascending` says whether slices follow their normal."""
+    along_row, along_column, across = (np.array(v) for v in ORIENTATIONS[orientation])
+    sign = 1.0 if ascending else -1.0
+    affine = np.eye(4)
+    affine[:3, 0] = sign * across * spacing[0]
+    affine[:3, 1] = along_column * spacing[1]
+    affine[:3, 2] = along_row * spacing[2]
+    affine[:3, 3] = (-40.25, 31.5, 12.125)
+    geometry = Geometry(shape, affine, FRAME_UID)
+    instances = [
+        make_instance(k, geometry, (*along_row.tolist(), *along_column.tolist()))
+        for k in range(shape[0])
+    ]
+    return SourceSeries(instances, Volume(make_labels(shape), geometry))
+
+
+def make_labels(shape: tuple[int, int, int]) -> np.ndarray:
+    """Three tissues in boxes, symmetric about no axis."""
+    labels = np.zeros(shape, np.uint8)
+    labels[1:5, 3:12, 4:16] = Tissue.EDEMA
+    labels[2:5, 5:9, 6:14] = Tissue.ENHANCING
+    labels[3:4, 6:8, 8:11] = Tissue.NECROSIS
+    labels[1, 3, 15] = Tissue.ENHANCING
+    return labels
+
+
+def make_instance(k: int, geometry: Geometry, orientation: tuple[float, ...]) -> Dataset:
+    """Header of one slice, with a UID that says nothing of its place."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID = MR_IMAGE
+    ds.SOPInstanceUID = f"{SERIES_UID}.{(k * 5) % 101 + 1}"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY_UID, SERIES_UID
+    ds.FrameOfReferenceUID = FRAME_UID
+    ds.PositionReferenceIndicator = ""
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.PatientName, ds.PatientID = "Tester^Müller", "PAT-0001"
+    ds.PatientBirthDate, ds.PatientSex = "19610504", "F"
+    ds.StudyDate, ds.StudyTime, ds.StudyID = "20260102", "101500", "7"
+    ds.AccessionNumber, ds.ReferringPhysicianName = "ACC42", "Referrer^A"
+    ds.StudyDescription, ds.SeriesDescription = "MRI brain", "t1_mprage_post"
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "MR", 4, k + 1
+    ds.Manufacturer = "ACME"
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "M"]
+    ds.Rows, ds.Columns = geometry.shape[1:]
+    ds.ImageOrientationPatient = list(orientation)
+    ds.ImagePositionPatient = geometry.world((k, 0, 0)).round(10).tolist()
+    ds.PixelSpacing = [round(geometry.spacing[1], 10), round(geometry.spacing[2], 10)]
+    ds.SliceThickness = 5.0
+    return ds
+
+
+@pytest.fixture
+def series() -> SourceSeries:
+    """Axial, ascending."""
+    return make_series()
+
+
+@pytest.fixture
+def identity() -> ResultIdentity:
+    """An unadapted result."""
+    return ResultIdentity(
+        "00112233445566778899aabbccddeeff",
+        "glioloop-base",
+        "0.1.0",
+        datetime(2026, 1, 3, 9, 30, 5),  # noqa: DTZ001
+    )
+
+
+@pytest.fixture
+def new_series() -> Callable[..., SourceSeries]:
+    """`make_series`, for tests that need several."""
+    return make_series
