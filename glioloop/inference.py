@@ -7,6 +7,7 @@ and ends when the service does. Arrays come back as files; the pipe carries only
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import multiprocessing
@@ -15,13 +16,12 @@ import signal
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from glioloop import durable
+from glioloop import durable, failures
 from study.errors import FailedError, GlioloopError, HeldError, NotInScopeError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 NICE = 10
 """Politeness of a child: the listener goes first."""
 
-Task = Callable[[Mapping[str, Any], Callable[[float], None]], Mapping[str, Any]]
-"""A function of this package's `glioloop.tasks`: JSON in, JSON out, arrays as files."""
+TASKS = "glioloop.tasks"
+"""Where the tasks are: functions of JSON and a progress callable to JSON. Only a child imports it,
+so that the network's libraries stay out of the service."""
 
 OUTCOMES: Mapping[str, type[GlioloopError]] = {
     "HeldError": HeldError,
@@ -41,23 +42,26 @@ OUTCOMES: Mapping[str, type[GlioloopError]] = {
 
 
 def run(
-    task: Task,
+    task: str,
     arguments: Mapping[str, Any],
     limit_s: float,
     progress: Callable[[float], None] | None = None,
+    module: str = TASKS,
 ) -> dict[str, Any]:
     """Run a task in a spawned child.
 
     Parameters
     ----------
     task
-        A function that can be imported by its name.
+        Name of a function of `module`.
     arguments
         JSON values.
     limit_s
         Wall clock after which the child is killed.
     progress
         Told the part, of 1, that is done.
+    module
+        Where the task is.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def run(
         reply = Path(folder) / "reply.json"
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(
-            target=_child, args=(task, dict(arguments), str(reply), theirs), daemon=True
+            target=_child, args=(module, task, dict(arguments), str(reply), theirs), daemon=True
         )
         child.start()
         theirs.close()
@@ -86,10 +90,10 @@ def run(
         if not in_time:
             child.kill()
             child.join()
-            raise FailedError(f"{task.__name__} was ended after {limit_s / 60:g} minutes")
+            raise FailedError(f"{task} was ended after {limit_s / 60:g} minutes")
         child.join()
         if not reply.is_file():
-            raise FailedError(_death(task.__name__, child.exitcode))
+            raise FailedError(_death(task, child.exitcode))
         answer = json.loads(reply.read_text())
     if "error" in answer:
         raise OUTCOMES[answer["error"]](answer["message"])
@@ -121,7 +125,9 @@ def _death(name: str, code: int | None) -> str:
     return f"{name} ended with exit code {code} and no answer; the log says more"
 
 
-def _child(task: Task, arguments: Mapping[str, Any], reply: str, pipe: Connection) -> None:
+def _child(
+    module: str, task: str, arguments: Mapping[str, Any], reply: str, pipe: Connection
+) -> None:
     """Body of the child."""
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -132,21 +138,15 @@ def _child(task: Task, arguments: Mapping[str, Any], reply: str, pipe: Connectio
         pipe.send_bytes(f"{part:.4f}".encode())
 
     try:
-        answer: dict[str, Any] = {"answer": task(arguments, progress)}
+        function = getattr(importlib.import_module(module), task)
+        answer: dict[str, Any] = {"answer": function(arguments, progress)}
     except GlioloopError as error:
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
         answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
     except Exception as error:  # noqa: BLE001 - the job runner's border: whatever it was is a failure
-        answer = {"error": "FailedError", "message": _where(task.__name__, error)}
+        answer = {"error": "FailedError", "message": failures.where(task, error)}
         logger.error("%s", answer["message"])  # noqa: TRY400 - messages may quote patient data
     durable.write(Path(reply), json.dumps(answer).encode())
-
-
-def _where(name: str, error: Exception) -> str:
-    """What went wrong and where, without the message: it may quote a header."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    at = " > ".join(f"{'/'.join(Path(f.filename).parts[-2:])}:{f.lineno}" for f in frames)
-    return f"{name} failed: {type(error).__name__} at {at}"
 
 
 def _end_with_parent() -> None:

@@ -24,11 +24,13 @@ from dbos import (
     DBOSClient,
     DBOSConfig,
     DBOSPortableJSONSerializer,
+    EnqueueOptions,
     SetEnqueueOptions,
     SetWorkflowID,
 )
 
-from study.errors import FailedError, RefusedError
+from glioloop import failures
+from study.errors import FailedError, GlioloopError, RefusedError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -157,41 +159,46 @@ def step(function: Callable[..., T], *args: Any) -> T:
     The answer is JSON. A foreseen outcome is an answer, not an exception: an exception comes back
     from the record as another type.
     """
-    return DBOS.run_step({"name": function.__name__}, function, *args)
+
+    def guarded() -> T:
+        try:
+            return function(*args)
+        except GlioloopError:
+            raise
+        except Exception as error:
+            # The record keeps the message, and a library's message may quote a header.
+            raise FailedError(failures.where(function.__name__, error)) from error
+
+    return DBOS.run_step({"name": function.__name__}, guarded)
 
 
 def insist(
-    function: Callable[..., None],
-    *args: Any,
-    first_s: float,
-    longest_s: float,
-    for_s: float,
-    on_failure: Callable[[str], None],
-) -> str | None:
+    function: Callable[..., T], *args: Any, first_s: float, longest_s: float, for_s: float
+) -> T:
     """A step against something that may be down for days: repeated on `OSError`, ever slower.
 
-    Returns
-    -------
-    str or None
-        None when it succeeded; the last failure when the time was over.
+    Raises
+    ------
+    FailedError
+        When the time is over; the message is the last failure's.
     """
 
-    def attempt() -> str | None:
+    def attempt() -> dict[str, Any]:
         try:
-            function(*args)
+            return {"answer": function(*args)}
         except OSError as error:
-            on_failure(str(error))
-            return str(error) or type(error).__name__
-        return None
+            return {"failure": str(error) or type(error).__name__}
 
+    attempt.__name__ = function.__name__
     wait, deadline = first_s, step(time.time) + for_s
-    while (failure := step(attempt)) is not None:
+    while "failure" in (outcome := step(attempt)):
         if step(time.time) > deadline:
-            return failure
-        note(f"waiting: {failure}")
+            raise FailedError(f"given up after {for_s / 3600:g} hours: {outcome['failure']}")
+        note(f"again in {wait:g} s: {outcome['failure']}")
         DBOS.sleep(wait)
         wait = min(2 * wait, longest_s)
-    return None
+    answer: T = outcome["answer"]
+    return answer
 
 
 def sleep(seconds: float) -> None:
@@ -247,36 +254,32 @@ class Board:
         self.show(job_id)
         self._client.cancel_workflow(job_id)
 
-    def start(self, name: str, *args: Any, job_id: str, priority: int = 1) -> None:
-        """Queue a job of the lane of its name, as `glioloop.jobs.start` does."""
-        self._client.enqueue(
-            {
-                "workflow_name": name,
-                "queue_name": name,
-                "workflow_id": job_id,
-                "app_version": PROTOCOL,
-                "priority": priority,
-            },
-            *args,
-        )
+    def start(self, name: str, *args: Any, job_id: str, serial: str | None = None) -> None:
+        """Queue a job of the lane of its name, before others, as `glioloop.jobs.start` does."""
+        options: EnqueueOptions = {
+            "workflow_name": name,
+            "queue_name": name,
+            "workflow_id": job_id,
+            "app_version": PROTOCOL,
+        }
+        if serial:
+            options["queue_partition_key"] = serial
+        else:
+            options["priority"] = 1
+        self._client.enqueue(options, *args)
 
     def retry(self, job_id: str) -> None:
-        """Run a job that ended again, under its id; the steps it finished are kept."""
+        """Run a job that ended once more, under its id, from its first step."""
         job, _ = self.show(job_id)
         if job.state in UNFINISHED:
             raise RefusedError(f"job {job_id} has not ended: it is {job.state}")
-        steps = self._client.list_workflow_steps(job_id)
-        done = [s["function_id"] for s in steps if s["error"] is None]
         found = self._client.list_workflows(workflow_ids=[job_id])[0]
-        try:
-            self._client.rewind_workflow(
-                job_id,
-                start_step=max(done, default=0) + 1,
-                queue_name=job.kind,
-                queue_partition_key=found.queue_partition_key,
-            )
-        except ValueError as error:
-            raise FailedError(f"job {job_id} cannot be run again: {error}") from error
+        self._client.rewind_workflow(
+            job_id,
+            start_step=1,
+            queue_name=job.kind,
+            queue_partition_key=found.queue_partition_key,
+        )
 
     def _job(self, status: Any) -> Job:
         """Our record of the engine's."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, func, select, update
+from sqlalchemy import create_engine, event, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -88,6 +88,11 @@ class Ledger:
         wanted = InstanceRow.study_uid == study_uid, InstanceRow.path.is_not(None)
         return self._all(select(InstanceRow).where(*wanted).order_by(InstanceRow.received_at))
 
+    def arrived(self, study_uid: str) -> set[str]:
+        """SOP Instance UIDs of a study that ever came, also of what was not kept."""
+        query = select(InstanceRow.sop_instance_uid).where(InstanceRow.study_uid == study_uid)
+        return set(self._all(query))
+
     def count_ignored(self) -> int:
         """How many instances were dropped."""
         query = select(func.count()).where(InstanceRow.path.is_(None))
@@ -150,7 +155,7 @@ class Ledger:
         with self._sessions.begin() as session:
             found = session.get_one(StudyRow, study_uid)
             found.request += 1
-            found.state, found.reason, found.settled = StudyState.WAITING, "", True
+            found.settled = True
             if overrides:
                 found.overrides = {**found.overrides, **overrides}
             return found.request
@@ -221,14 +226,20 @@ class Ledger:
             session.execute(update(CorrectionRow).where(wanted).values(**values))
 
     def learning(self, patient_key: str) -> bool:
-        """Whether corrections of a patient are on their way to a new head."""
+        """Whether corrections of a patient, or not yet recognised ones, are on their way."""
+        theirs = or_(CorrectionRow.patient_key == patient_key, CorrectionRow.patient_key.is_(None))
         query = select(CorrectionRow.sop_instance_uid).where(
-            CorrectionRow.patient_key == patient_key, CorrectionRow.state.in_(NOT_LEARNT_YET)
+            theirs, CorrectionRow.state.in_(NOT_LEARNT_YET)
         )
         with self._sessions() as session:
             return session.scalar(query.limit(1)) is not None
 
     # -- deliveries ----------------------------------------------------------------------------
+
+    def delivery(self, result_id: str, destination: str) -> DeliveryRow | None:
+        """One delivery; None before it was written down."""
+        with self._sessions() as session:
+            return session.get(DeliveryRow, (result_id, destination))
 
     def deliveries(self, *states: DeliveryState) -> list[DeliveryRow]:
         """Deliveries (in some states), the latest first."""
@@ -282,10 +293,12 @@ def _enter_image(session: Session, arrival: Received) -> None:
 
 
 def _enter_seg(session: Session, arrival: Received) -> None:
-    """Queue a SEG for recognition; one with known UID but other bytes is held."""
+    """Queue a SEG for recognition, again where other bytes come under its UID."""
     found = session.get(CorrectionRow, arrival.sop_instance_uid)
     if found is not None:
         logger.warning("SEG %s came again with other bytes", arrival.sop_instance_uid)
+        if found.state not in (*NOT_LEARNT_YET, CorrectionState.ACCEPTED):
+            found.state, found.path = CorrectionState.RECEIVED, str(arrival.path)
         return
     session.add(
         CorrectionRow(

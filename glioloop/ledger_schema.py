@@ -72,9 +72,9 @@ class StudyRow(Row):
     __tablename__ = "studies"
     study_uid: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
+    last_arrival: Mapped[float]
     reason: Mapped[str] = mapped_column(Text, default="")
     patient_key: Mapped[str | None] = mapped_column(default=None, index=True)
-    last_arrival: Mapped[float]
     settled: Mapped[bool] = mapped_column(default=False)
     """Whether all that arrived was judged."""
     request: Mapped[int] = mapped_column(default=0)
@@ -101,6 +101,8 @@ class ResultRow(Row):
     result_id: Mapped[str] = mapped_column(primary_key=True)
     study_uid: Mapped[str] = mapped_column(index=True)
     patient_key: Mapped[str | None] = mapped_column(index=True)
+    patient_id_key: Mapped[str | None]
+    """The same without the issuer, which many viewers drop."""
     choice: Mapped[str]
     request: Mapped[int]
     model: Mapped[str]
@@ -118,16 +120,18 @@ class CorrectionRow(Row):
     sop_instance_uid: Mapped[str] = mapped_column(primary_key=True)
     study_uid: Mapped[str]
     state: Mapped[str]
+    calling_ae: Mapped[str]
+    called_ae: Mapped[str]
+    received_at: Mapped[float]
+    path: Mapped[str]
     reason: Mapped[str] = mapped_column(Text, default="")
     signal: Mapped[int | None] = mapped_column(default=None)
     """Number of the sign it was recognised by (docs: corrections)."""
     result_id: Mapped[str | None] = mapped_column(default=None, index=True)
     patient_key: Mapped[str | None] = mapped_column(default=None, index=True)
-    calling_ae: Mapped[str]
-    called_ae: Mapped[str]
-    received_at: Mapped[float]
-    path: Mapped[str]
     head: Mapped[str | None] = mapped_column(default=None)
+    looked_at: Mapped[bool] = mapped_column(default=False)
+    """A person accepted it."""
     label_map: Mapped[dict[str, str]] = mapped_column(JSON, default_factory=dict)
     """Segment label to tissue, as a person decided."""
     report: Mapped[dict[str, object]] = mapped_column(JSON, default_factory=dict)
@@ -141,9 +145,9 @@ class DeliveryRow(Row):
     destination: Mapped[str] = mapped_column(primary_key=True)
     study_uid: Mapped[str] = mapped_column(index=True)
     state: Mapped[str]
+    updated_at: Mapped[float]
     attempts: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(Text, default="")
-    updated_at: Mapped[float]
 
 
 class RunRow(Row):

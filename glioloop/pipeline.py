@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from converter.align import align
 from converter.grid import resample, to_source, working_grid
-from converter.identify import Identification, identify
-from converter.series import Series, scan
+from converter.series import Series
 from converter.volume import to_volume
 from engine.brain import clean_mask, find_brain
 from engine.head import Head
@@ -28,7 +27,6 @@ from engine.inference import segment as run_network
 from engine.normalise import normalise, normalise_head
 from engine.runtime import Run, compile_backbone, compile_network
 from engine.weights import Manifest, load, shipped
-from study.errors import HeldError
 from study.tissue import TUMOUR_TISSUES, Role
 from study.volume import Geometry, Volume
 
@@ -129,39 +127,6 @@ class Segmentation:
         return {t.name.lower(): float(counts[t] * voxel) for t in TUMOUR_TISSUES}
 
 
-def choose(paths: Sequence[Path], overrides: Mapping[Role, str] | None = None) -> Identification:
-    """Which series of a study is FLAIR, T1gd and T2.
-
-    Parameters
-    ----------
-    paths
-        Files or folders of one study.
-    overrides
-        Role to SeriesInstanceUID, as a person decided.
-
-    Raises
-    ------
-    HeldError
-        If a sequence is missing or ambiguous, or the images belong to several studies.
-    """
-    found = look(paths, overrides)
-    if len(found.chosen) < len(Role):
-        raise HeldError(found.explain())
-    return found
-
-
-def look(paths: Sequence[Path], overrides: Mapping[Role, str] | None = None) -> Identification:
-    """As `choose`, but an incomplete answer is an answer."""
-    scanned = scan(paths)
-    studies = {series.study_uid for series in scanned.series}
-    if len(studies) > 1:
-        raise HeldError(f"these files belong to {len(studies)} studies; give one at a time")
-    if not scanned.series:
-        reasons = sorted({refusal.reason for refusal in scanned.refused})[:3]
-        raise HeldError(f"no readable image was found. {'; '.join(reasons)}")
-    return identify(scanned.series, overrides or {})
-
-
 def prepare_networks(options: Options) -> Networks:
     """Load both models and compile them for this machine."""
     base = load(options.model_folder / "base" if options.model_folder else shipped("base"))
@@ -192,7 +157,7 @@ def segment(
     Parameters
     ----------
     chosen
-        A series for each role, from `choose`.
+        A series for each role, from `glioloop.choice.choose`.
     networks
         From `prepare_networks`.
     head

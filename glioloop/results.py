@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dicomseg.identity import Predecessor, ResultIdentity
 from glioloop import durable
 from study.errors import RefusedError
 from study.tissue import Role
@@ -21,7 +23,11 @@ from study.tissue import Role
 SEG = "seg.dcm"
 LABELS = "labels.npz"
 KEPT = "kept.npz"
+FACTS = "facts.json"
 REPORT = "report.json"
+
+SEG_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+"""Segmentation Storage."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,18 @@ class ResultStore:
         """Ids of the results whose report is written."""
         for path in sorted(self._folder.glob(f"*/{REPORT}")):
             yield path.parent.name
+
+
+def identity_of(values: Mapping[str, Any]) -> ResultIdentity:
+    """`ResultIdentity` from JSON."""
+    predecessor = values.get("predecessor")
+    return ResultIdentity(
+        **{
+            **values,
+            "created": datetime.fromisoformat(values["created"]),
+            "predecessor": Predecessor(**predecessor) if predecessor else None,
+        }
+    )
 
 
 def _hash(value: Any) -> str:

@@ -119,12 +119,12 @@ class Adaptation(Part):
 
     wait_minutes: NotNegative = 2
     """min that a study waits for its patient's queued adaptations"""
-    voxels: Annotated[int, Field(ge=100)] = 20000
+    voxels: Annotated[int, Field(ge=100)] = 40000
     """voxels sampled from one corrected study"""
-    least_gain: float = 0.0
-    """Dice that a fitted head must win on voxels that it did not learn from"""
     largest_loss: NotNegative = 0.02
-    """Dice that no corrected tissue may lose on such voxels"""
+    """Dice that no corrected tissue may lose on slices that the head did not learn from"""
+    largest_drift: NotNegative = 0.10
+    """Dice by which tissues that were not outlined may move there, away from the base head"""
 
 
 class Delivery(Part):
@@ -241,6 +241,11 @@ def _refuse_unknown_environment() -> None:
         upper = name.upper()
         if upper.startswith("GLIOLOOP_") and upper.split("__")[0] not in known:
             raise RefusedError(f"the environment sets {name}, which is no setting of Glioloop")
+
+
+def environment_without_settings() -> dict[str, str]:
+    """The environment for a service of one's own: the site's settings must not reach it."""
+    return {name: v for name, v in os.environ.items() if not name.upper().startswith("GLIOLOOP_")}
 
 
 def secret_of_site(settings: Settings) -> bytes:

@@ -1,0 +1,116 @@
+"""``glioloop serve``, ``check``, ``identify``, ``segment``, ``learn`` and ``version``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glioloop import settings as configuration
+from glioloop.terminal import ConfigOption, JsonOption, out, show, show_json
+from study.errors import FailedError
+
+PathArgument = Annotated[Path, typer.Argument(help="DICOM files, or a folder of them.")]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (serve, check, identify, segment, learn, version):
+        parent.command()(command)
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the service: listener, workers and web page, until it is told to end."""
+    from glioloop.service import Service  # noqa: PLC0415 - other commands need not wait for it
+
+    settings = configuration.load(config)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for noisy in ("pynetdicom", "pydicom", "httpx", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    service = Service(settings)
+    service.start()
+    ending.wait()
+    service.stop_listening()
+    logging.shutdown()
+    # Jobs in the middle of a step are left as a crash leaves them: the next start goes on there.
+    os._exit(0)
+
+
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Look whether everything is there: disk, weights, ports, destinations, GPU."""
+    from glioloop.inspection import inspect  # noqa: PLC0415
+
+    found = inspect(configuration.load(config))
+    show([finding.as_row() for finding in found], as_json=as_json, title="check")
+    if not all(finding.fine for finding in found):
+        raise FailedError("not everything is as it should be")
+
+
+def identify(path: PathArgument, as_json: JsonOption = False) -> None:  # noqa: FBT002
+    """Say which series is FLAIR, T1gd and T2, and why."""
+    from glioloop.offline import identify_studies  # noqa: PLC0415
+
+    found = identify_studies(path)
+    if as_json:
+        show_json({uid: one.as_json() for uid, one in found.items()})
+        return
+    for study_uid, one in found.items():
+        rows = [
+            {k: row[k] for k in ("role", "number", "description", "sequence", "series_uid")}
+            for row in one.as_json()["series"]
+        ]
+        show(rows, as_json=False, title=f"study {study_uid}")
+        out.print(one.explain() or "All three sequences were found.", markup=False)
+
+
+def segment(
+    path: PathArgument,
+    into: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    base: Annotated[bool, typer.Option("--base", help="Without the patient's model.")] = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Segment one study or several, without a network: SEG, picture and report for each."""
+    from glioloop.offline import Offline  # noqa: PLC0415
+
+    reports = Offline(configuration.load(config)).segment(path, into, base=base)
+    if as_json:
+        show_json(reports)
+        return
+    rows = [
+        {"study": r["study_uid"], "head": r["head"], **r["volumes_ml"], "folder": r["folder"]}
+        for r in reports
+    ]
+    show(rows, as_json=False, title="results (mL)")
+
+
+def learn(
+    seg: Annotated[Path, typer.Argument(help="The corrected SEG.")],
+    images: Annotated[Path, typer.Option("--images", help="The study that it corrects.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Adapt a patient's model from a correction, without a network."""
+    from glioloop.offline import Offline  # noqa: PLC0415
+
+    report = Offline(configuration.load(config)).learn(seg, images)
+    if as_json:
+        show_json(report)
+        return
+    out.print(report["reason"], markup=False)
+
+
+def version() -> None:
+    """Print the version."""
+    out.print(metadata.version("glioloop"), highlight=False)

@@ -1,0 +1,294 @@
+"""SEGs that arrive: what they correct, and the job `adapt` that learns from them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dicomseg.content import content_digest
+from dicomseg.facts import SegFacts, read_facts
+from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
+from glioloop import inference, jobs, label_map, results
+from glioloop.jobs import Board
+from glioloop.label_file import labels_from_file
+from glioloop.ledger_schema import CorrectionRow, CorrectionState, ResultRow
+from glioloop.models import BASE
+from glioloop.site import Site
+from study.errors import GlioloopError, RefusedError
+from study.patient import PatientKey, patient_key
+
+logger = logging.getLogger(__name__)
+
+JOB = "adapt"
+
+LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
+"""States of a SEG that is taken for a correction."""
+
+
+class Corrections:
+    """Recognition of SEGs, and the job `adapt`. All that it knows is in the site's stores."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def take(self, row: CorrectionRow) -> None:
+        """Decide what a SEG is, and queue what follows."""
+        try:
+            facts = read_facts(Path(row.path))
+            found = self._recognise(row, facts)
+        except RefusedError as error:
+            self._set(row, CorrectionState.HELD, f"it is not usable: {error}")
+            return
+        if found.kind is Kind.ECHO:
+            self._set(row, CorrectionState.ECHO, found.reason, signal=found.signal)
+            return
+        values = {"signal": found.signal, "result_id": found.result_id}
+        if found.kind is Kind.HELD or found.result_id is None:
+            self._set(row, CorrectionState.HELD, found.reason, **values)
+            return
+        result = self._site.ledger.result(found.result_id)
+        reason = self._why_not_learn(result)
+        if reason:
+            self._set(row, CorrectionState.HELD, reason, **values)
+            return
+        values["patient_key"] = result.patient_key
+        self._set(row, CorrectionState.LEARNING, found.reason, **values)
+        self._queue(row.sop_instance_uid, result)
+
+    def resume(self) -> None:
+        """Queue again what a crash left between its recognition and its job."""
+        waiting = self._site.ledger.corrections(CorrectionState.LEARNING)
+        if not waiting:
+            return
+        board = Board(self._site.settings.database)
+        try:
+            queued = {job.id for job in board.listing(unfinished=True, limit=10_000)}
+            for row in waiting:
+                ids = (f"{JOB}:{row.sop_instance_uid}", f"{JOB}:{row.sop_instance_uid}:")
+                if not any(job_id == ids[0] or job_id.startswith(ids[1]) for job_id in queued):
+                    _start_again(board, row)
+        finally:
+            board.close()
+
+    def adapt(self, sop_instance_uid: str) -> None:
+        """Body of the job."""
+        try:
+            outcome = jobs.step(self.learn, sop_instance_uid)
+        except Exception as error:
+            jobs.step(self.hold, sop_instance_uid, str(error))
+            raise
+        jobs.note(f"{outcome['state']}: {outcome['reason']}")
+
+    def learn(self, sop_instance_uid: str) -> dict[str, str]:
+        """Fit the patient's head in a child process, and store it if it passes the gate."""
+        site = self._site
+        row = site.ledger.correction(sop_instance_uid)
+        if row.state != CorrectionState.LEARNING or row.result_id is None:
+            return {"state": row.state, "reason": row.reason}
+        lessons = self._lessons(row)
+        wanted = site.settings.adaptation
+        arguments = {
+            "lessons": [_lesson_json(site, lesson) for lesson in lessons],
+            "options": site.inference_options(),
+            "voxels": wanted.voxels,
+            "largest_loss": wanted.largest_loss,
+            "largest_drift": wanted.largest_drift,
+        }
+        site.ledger.began(row.result_id, row.study_uid, "adapt")
+        limit_s = 60 * site.settings.inference.wall_clock_minutes
+        try:
+            fit = inference.run("learn", arguments, limit_s)
+        except GlioloopError as error:
+            self._set(row, CorrectionState.HELD, str(error))
+            return {"state": CorrectionState.HELD, "reason": str(error)}
+        return self._settle(row, lessons, fit)
+
+    def hold(self, sop_instance_uid: str, reason: str) -> None:
+        """A person must look at it."""
+        self._set(self._site.ledger.correction(sop_instance_uid), CorrectionState.HELD, reason)
+
+    def _settle(
+        self, row: CorrectionRow, lessons: list[CorrectionRow], fit: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Store an accepted head, or say why there is none."""
+        report: dict[str, Any] = {"fit": fit["metrics"]}
+        if not fit["accepted"]:
+            self._set(row, CorrectionState.NOT_BETTER, fit["reason"], report=report)
+            return {"state": CorrectionState.NOT_BETTER, "reason": fit["reason"]}
+        assert row.patient_key is not None  # noqa: S101 - it was queued under this key
+        key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
+        used = self._site.models.patient(key).in_use(backbone)
+        made = self._site.models.accept(
+            key,
+            parent=used.number if used else BASE,
+            backbone=backbone,
+            head=fit["head"],
+            corrections=tuple(sorted(lesson.sop_instance_uid for lesson in lessons)),
+            metrics=fit["metrics"],
+            software=metadata.version("glioloop"),
+        )
+        name = self._site.models.patient(key).name(made.number)
+        self._set(row, CorrectionState.ACCEPTED, fit["reason"], head=name, report=report)
+        return {"state": CorrectionState.ACCEPTED, "reason": fit["reason"]}
+
+    def _recognise(self, row: CorrectionRow, facts: SegFacts) -> Recognition:
+        """Ask dicomseg, with all results that the SEG could be about."""
+        secret, issuers = self._site.secret, self._site.settings.listener.issuers
+        candidates = [r for r in self._site.ledger.results() if _may_concern(facts, r)]
+        # Many viewers drop the issuer of the Patient ID; then the ID alone is compared.
+        whole = bool(facts.issuer or issuers.get(row.calling_ae))
+        issuer = facts.issuer or issuers.get(row.calling_ae, "")
+        return recognise(
+            facts,
+            content_digest(Path(row.path)),
+            [self._known(r, row, whole=whole) for r in candidates],
+            patient=patient_key(secret, issuer if whole else "", facts.patient_id),
+            at_learn=row.called_ae == self._site.settings.listener.learn_ae_title,
+        )
+
+    def _known(self, result: ResultRow, row: CorrectionRow, *, whole: bool) -> KnownResult:
+        """A result as recognition needs it."""
+        before = [
+            c
+            for c in self._site.ledger.corrections(*LEARNT)
+            if c.result_id == result.result_id and c.sop_instance_uid != row.sop_instance_uid
+        ]
+        store = self._site.results
+        labels = labels_from_file(store.path(result.result_id, results.LABELS))
+        return known_result(
+            store.path(result.result_id, results.SEG),
+            result_id=result.result_id,
+            patient=result.patient_key if whole else result.patient_id_key,
+            created=result.created_at,
+            geometry=labels.geometry,
+            corrections={c.sop_instance_uid: content_digest(Path(c.path)) for c in before},
+        )
+
+    def _why_not_learn(self, result: ResultRow) -> str:
+        """Why nothing may be learnt for the patient of a result; empty when it may."""
+        if result.patient_key is None:
+            return "its patient has no usable Patient ID: nothing is learnt for nobody"
+        if not self._site.results.report(result.result_id)["same_person"]:
+            return "the birth date in its study differs from that of the patient's first study"
+        return ""
+
+    def _lessons(self, row: CorrectionRow) -> list[CorrectionRow]:
+        """The newest correction of each result of the patient."""
+        newest: dict[str, CorrectionRow] = {}
+        for known in self._site.ledger.corrections(*LEARNT):
+            mine = known.sop_instance_uid == row.sop_instance_uid
+            waiting = known.state == CorrectionState.LEARNING and not mine
+            if known.patient_key == row.patient_key and known.result_id and not waiting:
+                newest[known.result_id] = known
+        return sorted(newest.values(), key=lambda known: known.received_at)
+
+    def _queue(self, sop_instance_uid: str, result: ResultRow) -> None:
+        """Queue the job, one at a time for a patient."""
+        jobs.start(
+            JOB, sop_instance_uid, job_id=f"{JOB}:{sop_instance_uid}", serial=result.patient_key
+        )
+
+    def _set(self, row: CorrectionRow, state: CorrectionState, reason: str, **values: Any) -> None:
+        """Write what became of a SEG."""
+        logger.info("SEG %s: %s, %s", row.sop_instance_uid, state.value, reason)
+        self._site.ledger.set_correction(row.sop_instance_uid, state=state, reason=reason, **values)
+
+
+def accept(
+    site: Site, sop_instance_uid: str, named: Mapping[str, str], result_id: str | None = None
+) -> str:
+    """A person says that a held SEG is a correction, and what its segments are.
+
+    Parameters
+    ----------
+    site
+        Where.
+    sop_instance_uid
+        Of the SEG.
+    named
+        Label of a segment to name of a tissue, or ``none``.
+    result_id
+        What it corrects, where that was not recognised.
+
+    Returns
+    -------
+    str
+        Id of the job.
+
+    Raises
+    ------
+    RefusedError
+        If it is not held, or it is not said what it corrects, or its patient has no model.
+    """
+    label_map.tissues(named)
+    row = site.ledger.correction(sop_instance_uid)
+    if row.state not in (CorrectionState.HELD, CorrectionState.REJECTED):
+        raise RefusedError(f"SEG {sop_instance_uid} is not held: it is {row.state}")
+    chosen = result_id or row.result_id
+    if chosen is None:
+        raise RefusedError("it is not known which result it corrects: give --result")
+    result = site.ledger.result(chosen)
+    if result.patient_key is None:
+        raise RefusedError("the patient of that result has no usable Patient ID")
+    facts = read_facts(Path(row.path))
+    if patient_key(site.secret, "", facts.patient_id) != result.patient_id_key:
+        raise RefusedError("the SEG is another patient's than the result")
+    board = Board(site.settings.database)
+    try:
+        site.ledger.set_correction(
+            sop_instance_uid,
+            state=CorrectionState.LEARNING,
+            reason="accepted by a person",
+            result_id=chosen,
+            patient_key=result.patient_key,
+            looked_at=True,
+            label_map={**row.label_map, **named},
+        )
+        return _start_again(board, site.ledger.correction(sop_instance_uid))
+    finally:
+        board.close()
+
+
+def reject(site: Site, sop_instance_uid: str) -> None:
+    """A person says that a held SEG is no correction."""
+    row = site.ledger.correction(sop_instance_uid)
+    if row.state != CorrectionState.HELD:
+        raise RefusedError(f"SEG {sop_instance_uid} is not held: it is {row.state}")
+    site.ledger.set_correction(
+        sop_instance_uid, state=CorrectionState.REJECTED, reason="rejected by a person"
+    )
+
+
+def _start_again(board: Board, row: CorrectionRow) -> str:
+    """Queue a job under a fresh id."""
+    job_id = f"{JOB}:{row.sop_instance_uid}:{uuid.uuid4().hex[:8]}"
+    board.start(JOB, row.sop_instance_uid, job_id=job_id, serial=row.patient_key)
+    return job_id
+
+
+def _may_concern(facts: SegFacts, result: ResultRow) -> bool:
+    """Whether a SEG lies in the study of a result, or names it."""
+    named = {*facts.predecessors, *facts.referenced_instances, facts.sop_instance_uid}
+    return (
+        result.study_uid == facts.study_uid
+        or result.sop_instance_uid in named
+        or result.series_uid == facts.series_uid
+    )
+
+
+def _lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
+    """`glioloop.learning.Lesson` of a correction, as JSON."""
+    assert row.result_id is not None  # noqa: S101 - only recognised ones are lessons
+    sample = f"sample-{hashlib.sha256(row.sop_instance_uid.encode()).hexdigest()[:16]}.npz"
+    return {
+        "result": str(site.results.path(row.result_id, ".").absolute()),
+        "seg": row.path,
+        "sample": str(site.results.path(row.result_id, sample).absolute()),
+        "label_map": row.label_map,
+        "looked_at": row.looked_at,
+    }

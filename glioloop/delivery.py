@@ -1,0 +1,96 @@
+"""Results on their way to the archives."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from glioloop import jobs, results
+from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
+from glioloop.site import Site
+from listener import scu
+from study.errors import RefusedError
+
+logger = logging.getLogger(__name__)
+
+JOB = "deliver"
+
+
+class Deliveries:
+    """The job `deliver`: one result to one destination, until it is there or is parked."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def begin(self, result_id: str, study_uid: str) -> list[str]:
+        """Write down what is to be delivered where; the names of the destinations."""
+        names = [destination.name for destination in self._site.settings.destinations]
+        for name in names:
+            if self._site.ledger.delivery(result_id, name) is None:
+                self._put(result_id, name, study_uid, DeliveryState.WAITING)
+        return names
+
+    def deliver(self, result_id: str, destination: str) -> None:
+        """Body of the job."""
+        wanted = self._site.settings.delivery
+        try:
+            outcome = jobs.insist(
+                self.send,
+                result_id,
+                destination,
+                first_s=wanted.first_pause_seconds,
+                longest_s=60 * wanted.longest_pause_minutes,
+                for_s=3600 * wanted.park_after_hours,
+            )
+        except Exception as error:
+            jobs.step(self.park, result_id, destination, str(error))
+            raise
+        jobs.note(outcome)
+
+    def send(self, result_id: str, destination: str) -> str:
+        """One attempt; `listener.scu.DeliveryError` when it is to be repeated."""
+        study_uid = self._site.ledger.result(result_id).study_uid
+        found = [d for d in self._site.settings.destinations if d.name == destination]
+        if not found:
+            reason = f"destination {destination} is no longer in the settings"
+            self._put(result_id, destination, study_uid, DeliveryState.REFUSED, reason)
+            return reason
+        at = found[0]
+        peer = scu.Peer(at.ae_title, at.host, at.port, self._site.settings.delivery.calling_ae)
+        try:
+            scu.store(peer, [self._site.results.path(result_id, results.SEG)])
+        except scu.DeliveryError as error:
+            self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
+            raise
+        except RefusedError as error:
+            logger.error("result %s is refused by %s: %s", result_id, destination, error)  # noqa: TRY400
+            self._put(result_id, destination, study_uid, DeliveryState.REFUSED, str(error))
+            return f"refused: {error}"
+        self._put(result_id, destination, study_uid, DeliveryState.DELIVERED)
+        logger.info("result %s delivered to %s", result_id, destination)
+        self._site.ledger.set_study(study_uid, state=StudyState.DELIVERED, reason="")
+        return "delivered"
+
+    def park(self, result_id: str, destination: str, reason: str) -> None:
+        """Stop trying, and show it."""
+        study_uid = self._site.ledger.result(result_id).study_uid
+        logger.error("result %s is parked: %s", result_id, reason)
+        self._put(result_id, destination, study_uid, DeliveryState.PARKED, reason)
+
+    def _put(
+        self, result_id: str, name: str, study_uid: str, state: DeliveryState, reason: str = ""
+    ) -> None:
+        """Write the state of a delivery; each writing after the first is an attempt."""
+        ledger = self._site.ledger
+        before = ledger.delivery(result_id, name)
+        ledger.put(
+            DeliveryRow(
+                result_id=result_id,
+                destination=name,
+                study_uid=study_uid,
+                state=state,
+                attempts=before.attempts + 1 if before else 0,
+                reason=reason,
+                updated_at=time.time(),
+            )
+        )

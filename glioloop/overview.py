@@ -1,0 +1,164 @@
+"""What there is to see of a site, as plain tables for the web page, the interface and the CLI.
+
+Everything is read from the databases, so it works whether the service runs or not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from glioloop.jobs import Board, Job
+from glioloop.ledger_schema import CorrectionState, DeliveryState, StudyState
+from glioloop.site import Site
+from study.errors import RefusedError
+from study.tissue import Role
+
+Table = list[dict[str, Any]]
+
+HIDDEN = {"path", "patient_key", "expected", "overrides", "settled", "label_map", "report"}
+"""Columns that are not shown in tables."""
+
+
+def status(site: Site) -> dict[str, Any]:
+    """Counts of what runs and of what waits for a person."""
+    free = shutil.disk_usage(site.settings.data).free
+    states = Counter(study.state for study in site.ledger.studies())
+    corrections = Counter(c.state for c in site.ledger.corrections())
+    deliveries = Counter(d.state for d in site.ledger.deliveries())
+    return {
+        "version": metadata.version("glioloop"),
+        "studies": dict(states),
+        "held": states[StudyState.HELD] + corrections[CorrectionState.HELD],
+        "failed": states[StudyState.FAILED],
+        "parked": deliveries[DeliveryState.PARKED] + deliveries[DeliveryState.REFUSED],
+        "corrections": dict(corrections),
+        "deliveries": dict(deliveries),
+        "instances_ignored": site.ledger.count_ignored(),
+        "disk_free_gib": round(free / 2**30, 1),
+    }
+
+
+def studies(site: Site) -> Table:
+    """Every study, the latest first."""
+    return [_shown(row) for row in site.ledger.studies()]
+
+
+def results(site: Site) -> Table:
+    """Every result, the latest first."""
+    return [_shown(row) for row in site.ledger.results()]
+
+
+def corrections(site: Site) -> Table:
+    """Every SEG that arrived, the latest first."""
+    return [_shown(row) for row in reversed(site.ledger.corrections())]
+
+
+def deliveries(site: Site) -> Table:
+    """Every delivery, the latest first."""
+    return [_shown(row) for row in site.ledger.deliveries()]
+
+
+def models(site: Site) -> Table:
+    """Every version of every patient's model."""
+    return [
+        {
+            "patient": patient.patient_key[:8],
+            "version": version.number,
+            "in_use": patient.current.get(version.backbone) == version.number,
+            "parent": version.parent,
+            "backbone": version.backbone[:12],
+            "corrections": len(version.corrections),
+            "dice_base": version.metrics.get("dice_base"),
+            "dice_fitted": version.metrics.get("dice_fitted"),
+            "software": version.software,
+            "created_at": _time(version.created_at),
+        }
+        for patient in site.models.patients()
+        for version in patient.versions
+    ]
+
+
+def jobs(site: Site) -> Table:
+    """The newest jobs, with what the ledger knows of their study."""
+    try:
+        board = Board(site.settings.database)
+    except RefusedError:
+        return []
+    try:
+        found = board.listing()
+    finally:
+        board.close()
+    return [job_row(job) for job in found]
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    """One job; a job that ended with a study held is shown as held, with the reason."""
+    row = {**asdict(job), "created": _time(job.created), "updated": _time(job.updated)}
+    if job.note.startswith("held: "):
+        row["state"] = "held"
+    kind, _, rest = job.id.partition(":")
+    row["study_uid"] = rest.split(":")[0] if kind == "infer" else ""
+    return row
+
+
+def request_study(site: Site, study_uid: str, given: Mapping[str, str] | None = None) -> str:
+    """A person asks for a study: a fresh request number, and a job of its own.
+
+    Parameters
+    ----------
+    site
+        Where.
+    study_uid
+        (0020,000D) *Study Instance UID*.
+    given
+        Role to SeriesInstanceUID, where the person knows better.
+
+    Returns
+    -------
+    str
+        Id of the job.
+    """
+    overrides = {}
+    for role, uid in (given or {}).items():
+        if role.upper() not in set(Role):
+            raise RefusedError(f"{role!r} is no role; roles are {', '.join(Role)}")
+        overrides[role.upper()] = str(uid)
+    site.ledger.study(study_uid)
+    board = Board(site.settings.database)
+    try:
+        number = site.ledger.request(study_uid, overrides)
+        job_id = f"infer:{study_uid}:{number}:request"
+        board.start("infer", study_uid, number, job_id=job_id)
+    finally:
+        board.close()
+    return job_id
+
+
+TABLES: Mapping[str, Callable[[Site], Table]] = {
+    "studies": studies,
+    "jobs": jobs,
+    "results": results,
+    "corrections": corrections,
+    "deliveries": deliveries,
+    "models": models,
+}
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    """Columns of a row that are shown, times readable."""
+    return {
+        name: _time(value) if name.endswith(("_at", "_arrival")) else value
+        for name, value in asdict(row).items()
+        if name not in HIDDEN
+    }
+
+
+def _time(seconds: float) -> str:
+    """ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

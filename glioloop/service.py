@@ -1,0 +1,171 @@
+"""The whole service in one process: listener, ticker, jobs and web page, wired together.
+
+All that it decides it decides from the ledger and the inbox, so a restart goes on where the last
+process was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from glioloop import corrections, delivery, durable, failures, jobs, studies
+from glioloop.corrections import Corrections
+from glioloop.delivery import Deliveries
+from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.settings import Settings
+from glioloop.site import Site, open_site
+from glioloop.studies import Studies
+from glioloop.web import WebServer, application
+from listener import scp
+from listener.inbox import Inbox, Received
+from study.errors import GlioloopError
+
+if TYPE_CHECKING:
+    from listener.scp import Scp
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+"""The ticker looks at least so often, and at once when something arrives."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the service listens."""
+
+    dicom: int
+    web: int
+
+
+class Service:
+    """The running service.
+
+    Parameters
+    ----------
+    settings
+        Its settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._look_again: dict[str, tuple[float, float]] = {}
+        self.site: Site = open_site(settings)
+        deliveries = Deliveries(self.site)
+        self._studies = Studies(self.site, deliveries)
+        self._corrections = Corrections(self.site)
+        jobs.register(studies.JOB, "infer", self._studies.infer)
+        jobs.register(corrections.JOB, "adapt", self._corrections.adapt)
+        jobs.register(delivery.JOB, "deliver", deliveries.deliver)
+
+    def start(self) -> Ports:
+        """Begin to listen and to work; returns where.
+
+        Raises
+        ------
+        FailedError
+            If a port cannot be bound.
+        """
+        settings = self._settings
+        least = int(settings.listener.min_free_gib * 2**30)
+        inbox = Inbox(self.site.inbox_folder, min_free_bytes=least)
+        self._restore(inbox)
+        jobs.run(settings.database, settings.node)
+        self._corrections.resume()
+        self._ticker = threading.Thread(target=self._tick_for_ever, name="ticker", daemon=True)
+        self._ticker.start()
+        self._web = WebServer(application(self.site, self.wake), settings.web)
+        self._scp: Scp = scp.start(self._scp_config(), inbox, self._received, self._is_full)
+        ports = Ports(self._scp.port, self._web.start())
+        durable.write(settings.data / "ports.json", json.dumps(asdict(ports)).encode())
+        logger.info("DICOM on port %d, web page on http://%s:%d", *self._addresses(ports))
+        return ports
+
+    def stop_listening(self) -> None:
+        """Accept nothing more, and begin nothing more."""
+        self._ending.set()
+        self._wake.set()
+        self._scp.stop()
+        self._web.stop()
+        self._ticker.join(5)
+
+    def stop(self) -> None:
+        """End; what is half done goes on at the next start."""
+        self.stop_listening()
+        jobs.stop()
+        self.site.ledger.close()
+
+    def wake(self) -> None:
+        """Let the ticker look at once."""
+        self._look_again.clear()
+        self._wake.set()
+
+    def _restore(self, inbox: Inbox) -> None:
+        """Enter what the files say and the ledger lost."""
+        entered = sum(self.site.ledger.enter(received) for received in inbox.scan())
+        known = {result.result_id for result in self.site.ledger.results()}
+        lost = [r for r in self.site.results.finished() if r not in known]
+        for result_id in lost:
+            studies.enter_result(self.site, result_id)
+        if entered or lost:
+            logger.info("entered %d instances and %d results from files", entered, len(lost))
+
+    def _received(self, received: Received) -> None:
+        """An instance is on the disk: enter it, before its sender is told so."""
+        if self.site.ledger.enter(received):
+            self._wake.set()
+
+    def _is_full(self) -> bool:
+        """Whether the disk is too full to accept more."""
+        free = shutil.disk_usage(self._settings.data).free
+        return free < self._settings.listener.min_free_gib * 2**30
+
+    def _scp_config(self) -> scp.ScpConfig:
+        """The listener's own settings."""
+        wanted = self._settings.listener
+        peers = None
+        if wanted.peers is not None:
+            peers = {ae: frozenset(addresses) for ae, addresses in wanted.peers.items()}
+        return scp.ScpConfig(
+            host=wanted.host,
+            port=wanted.port,
+            ae_titles=(wanted.ae_title, wanted.learn_ae_title),
+            peers=peers,
+        )
+
+    def _addresses(self, ports: Ports) -> tuple[int, str, int]:
+        """What the log says about where it listens."""
+        return ports.dicom, self._settings.web.host, ports.web
+
+    def _tick_for_ever(self) -> None:
+        """Body of the ticker."""
+        while not self._ending.is_set():
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            try:
+                self.tick(time.time())
+            except Exception as error:  # noqa: BLE001 - the runner's border: the ticker never dies
+                logger.error("%s", failures.where("the ticker", error))  # noqa: TRY400
+
+    def tick(self, now: float) -> None:
+        """One look at everything that waits for a decision."""
+        for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
+            self._corrections.take(correction)
+        for study in self.site.ledger.unsettled():
+            last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
+            if last == study.last_arrival and now < again:
+                continue
+            try:
+                when = self._studies.judge(study, now)
+            except GlioloopError as error:
+                state = {"state": StudyState.FAILED, "reason": str(error), "settled": True}
+                self.site.ledger.set_study(study.study_uid, **state)
+                continue
+            self._look_again[study.study_uid] = (study.last_arrival, when or 0.0)

@@ -1,0 +1,382 @@
+"""A study from its first image to its stored result: when it is judged, and the job `infer`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from converter.series import scan
+from glioloop import inference, jobs, results, scope
+from glioloop.choice import choose, look
+from glioloop.delivery import JOB as DELIVER
+from glioloop.delivery import Deliveries
+from glioloop.ledger_schema import CorrectionState, InstanceRow, ResultRow, StudyRow, StudyState
+from glioloop.models import BASE
+from glioloop.results import Choice, Recipe
+from glioloop.site import Site
+from listener.completeness import State, decide
+from study.errors import FailedError, GlioloopError, HeldError
+from study.tissue import Role
+
+logger = logging.getLogger(__name__)
+
+JOB = "infer"
+PAUSE_S = 2.0
+"""Between two looks whether the patient's adaptations are done."""
+AGAIN_S = 30.0
+"""Before an inference that failed is tried once more."""
+
+
+class Studies:
+    """Judging of studies, and the job `infer`. All that it knows is in the site's stores."""
+
+    def __init__(self, site: Site, deliveries: Deliveries) -> None:
+        self._site = site
+        self._deliveries = deliveries
+
+    # -- when is a study complete? -------------------------------------------------------------
+
+    def judge(self, study: StudyRow, now: float) -> float | None:
+        """Start inference when a study is complete, or lacks something for long enough.
+
+        Returns
+        -------
+        float or None
+            When to look again if nothing arrives before; None when it is judged.
+        """
+        wanted = self._site.settings.completeness
+        rows = self._images(study.study_uid)
+        listed = set(study.expected)
+        here = bool(listed) and listed <= self._site.ledger.arrived(study.study_uid)
+        quiet_at = study.last_arrival + wanted.quiet_seconds
+        if not rows:
+            return now + max(wanted.quiet_seconds, 1.0)
+        if not here and now < quiet_at:
+            return quiet_at
+        decision = decide(
+            study.last_arrival,
+            now,
+            _has_all_roles(study, rows),
+            here,
+            wanted.quiet_seconds,
+            60 * wanted.incomplete_after_minutes,
+        )
+        if decision.state is State.WAIT:
+            return decision.look_again_at
+        self._begin(study, rows)
+        return None
+
+    def _begin(self, study: StudyRow, rows: list[InstanceRow]) -> None:
+        """Queue the job for exactly these images; one that was queued for them is not repeated."""
+        reason = self._outside(rows)
+        ledger = self._site.ledger
+        if reason:
+            ledger.set_study(study.study_uid, state=StudyState.IGNORED, reason=reason)
+        else:
+            uids = sorted(row.sop_instance_uid for row in rows)
+            digest = hashlib.sha256("\n".join(uids).encode()).hexdigest()[:12]
+            ledger.set_study(study.study_uid, state=StudyState.WAITING, reason="")
+            job_id = f"{JOB}:{study.study_uid}:{study.request}:{digest}"
+            jobs.start(JOB, study.study_uid, 0, job_id=job_id)
+        ledger.settle(study)
+
+    def _outside(self, rows: list[InstanceRow]) -> str:
+        """Why a study is not in scope."""
+        headers = [series.header for series in scan(_paths(rows)).series]
+        return scope.outside(self._site.settings.scope, headers, {r.calling_ae for r in rows})
+
+    # -- the job -------------------------------------------------------------------------------
+
+    def infer(self, study_uid: str, request: int) -> None:
+        """Body of the job. ``request`` is a person's request number, 0 for none."""
+        try:
+            self._infer(study_uid, request)
+        except Exception as error:
+            jobs.step(self.fail, study_uid, str(error))
+            raise
+
+    def _infer(self, study_uid: str, request: int) -> None:
+        """The steps, in their order."""
+        plan = jobs.step(self.plan, study_uid, request)
+        if plan["outcome"] != "go":
+            jobs.note(f"{plan['outcome']}: {plan['reason']}")
+            return
+        if plan["patient_key"]:
+            self._wait_for_adaptations(plan["patient_key"])
+        recipe = jobs.step(self.decide_recipe, study_uid, request, plan)
+        self._insist_on_segmenting(study_uid, recipe)
+        jobs.step(self.encode, study_uid, recipe)
+        destinations = jobs.step(self.record, study_uid, recipe)
+        result_id = recipe["result_id"]
+        for name in destinations:
+            jobs.start(DELIVER, result_id, name, job_id=f"{DELIVER}:{result_id}:{name}")
+        jobs.note(f"result {result_id}, head {recipe['head']}")
+
+    def _wait_for_adaptations(self, patient_key: str) -> None:
+        """A study waits a little for what its patient's corrections will have taught."""
+        left = 60 * self._site.settings.adaptation.wait_minutes
+        while left > 0 and jobs.step(self._site.ledger.learning, patient_key):
+            jobs.note("waits for the patient's adaptation")
+            jobs.sleep(min(PAUSE_S, left))
+            left -= PAUSE_S
+
+    def _insist_on_segmenting(self, study_uid: str, recipe: Mapping[str, Any]) -> None:
+        """Segment, and once more where that failed."""
+        attempts = self._site.settings.inference.attempts
+        for attempt in range(1, attempts + 1):
+            outcome = jobs.step(self.segment, study_uid, recipe)
+            if outcome["outcome"] == "done":
+                return
+            jobs.note(f"{outcome['outcome']}: {outcome['reason']}")
+            if outcome["outcome"] == "held":
+                jobs.step(self.hold, study_uid, outcome["reason"])
+                raise HeldError(outcome["reason"])
+            if attempt < attempts:
+                jobs.sleep(AGAIN_S)
+        raise FailedError(outcome["reason"])
+
+    # -- its steps: safe to repeat, JSON in and out --------------------------------------------
+
+    def plan(self, study_uid: str, request: int) -> dict[str, Any]:
+        """What there is to do for a study."""
+        ledger = self._site.ledger
+        study, rows = ledger.study(study_uid), self._images(study_uid)
+        ledger.set_study(study_uid, state=StudyState.WAITING, reason="")
+        try:
+            found = choose(_paths(rows), _roles(study.overrides))
+            header = found.chosen[Role.T1GD].header
+            ids = {str(s.header.get("PatientID", "")).strip() for s in found.chosen.values()}
+            if len(ids) > 1:
+                raise HeldError("the three sequences belong to different patients")
+        except HeldError as error:
+            self.hold(study_uid, str(error))
+            return {"outcome": "held", "reason": str(error)}
+        chosen = found.chosen
+        choice = Choice(
+            {r: s.series_uid for r, s in chosen.items()},
+            {r: [i.sop_instance_uid for i in s.instances] for r, s in chosen.items()},
+        )
+        if not request and (reason := self._nothing_new(study_uid, choice.id)):
+            self._show_result_state(study_uid)
+            return {"outcome": "nothing new", "reason": reason}
+        calling_ae = rows[0].calling_ae
+        key = self._site.patient(header, calling_ae)
+        same = key is None or ledger.same_person(key, self._site.birth_key(header))
+        ledger.set_study(study_uid, patient_key=key)
+        return {
+            "outcome": "go",
+            "choice": choice.id,
+            "series": {r.value: uid for r, uid in choice.series.items()},
+            "instances": {r.value: list(uids) for r, uids in choice.instances.items()},
+            "patient_key": key,
+            "patient_id_key": self._site.patient_id_key(header),
+            "same_person": same,
+        }
+
+    def decide_recipe(
+        self, study_uid: str, request: int, plan: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Fix everything that the result depends on."""
+        manifest = self._site.manifest()
+        backbone, head, number = manifest["backbone_sha256"], "base", BASE
+        if plan["patient_key"] and plan["same_person"]:
+            models = self._site.models.patient(plan["patient_key"])
+            used = models.in_use(backbone)
+            number = used.number if used else BASE
+            head = models.name(number)
+        options = self._site.settings.inference
+        recipe = Recipe(
+            choice=plan["choice"],
+            model=f"{manifest['name']} {manifest['version']}",
+            backbone=backbone,
+            head=head,
+            settings={"overlap": options.overlap},
+            request=request,
+        )
+        identity = {
+            "result_id": recipe.result_id,
+            "model_name": manifest["name"],
+            "model_version": manifest["version"],
+            "head_version": head,
+            "created": datetime.now(UTC).isoformat(),
+            "predecessor": self._predecessor(study_uid),
+        }
+        return {
+            **asdict(recipe),
+            "result_id": recipe.result_id,
+            "series": plan["series"],
+            "instances": plan["instances"],
+            "patient_key": plan["patient_key"],
+            "patient_id_key": plan["patient_id_key"],
+            "same_person": plan["same_person"],
+            "head_number": number,
+            "identity": identity,
+        }
+
+    def segment(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, str]:
+        """Labels, in a child process, once for a result."""
+        site, result_id = self._site, str(recipe["result_id"])
+        if site.results.has(result_id, results.FACTS):
+            return {"outcome": "done"}
+        site.ledger.began(result_id, study_uid, "infer")
+        site.ledger.set_study(study_uid, state=StudyState.SEGMENTING, progress=0.0)
+        head = None
+        if recipe["head_number"] != BASE:
+            models = site.models.patient(recipe["patient_key"])
+            head = json.dumps(dict(models.version(recipe["head_number"]).head))
+        arguments = {
+            **self._task_arguments(study_uid, recipe),
+            "head": head,
+            "options": site.inference_options(),
+        }
+        limit_s = 60 * site.settings.inference.wall_clock_minutes
+        try:
+            inference.run("segment", arguments, limit_s, _progress(site, study_uid))
+        except FailedError as error:
+            logger.warning("inference for result %s failed: %s", result_id, error)
+            return {"outcome": "failed", "reason": str(error)}
+        except GlioloopError as error:
+            return {"outcome": "held", "reason": str(error)}
+        return {"outcome": "done"}
+
+    def encode(self, study_uid: str, recipe: Mapping[str, Any]) -> None:
+        """The SEG, encoded once for a result."""
+        if self._site.results.has(recipe["result_id"], results.SEG):
+            return
+        arguments = {
+            **self._task_arguments(study_uid, recipe),
+            "identity": recipe["identity"],
+        }
+        limit_s = 60 * self._site.settings.inference.wall_clock_minutes
+        inference.run("encode", arguments, limit_s)
+
+    def record(self, study_uid: str, recipe: Mapping[str, Any]) -> list[str]:
+        """Enter the result, and what is to be delivered where."""
+        result_id = recipe["result_id"]
+        store = self._site.results
+        facts = json.loads(store.path(result_id, results.FACTS).read_text())
+        report = {"study_uid": study_uid, **recipe, **facts}
+        store.write(result_id, results.REPORT, json.dumps(report, indent=1).encode())
+        enter_result(self._site, result_id)
+        self._site.ledger.set_study(study_uid, state=StudyState.SEGMENTED, reason="", progress=1.0)
+        return self._deliveries.begin(result_id, study_uid)
+
+    def hold(self, study_uid: str, reason: str) -> None:
+        """A person must look at it."""
+        logger.warning("study %s is held: %s", study_uid, reason)
+        self._site.ledger.set_study(study_uid, state=StudyState.HELD, reason=reason)
+
+    def fail(self, study_uid: str, reason: str) -> None:
+        """It failed, and stays as it is until a person asks again."""
+        if self._site.ledger.study(study_uid).state == StudyState.HELD:
+            return
+        logger.error("study %s failed: %s", study_uid, reason)
+        self._site.ledger.set_study(study_uid, state=StudyState.FAILED, reason=reason)
+
+    # -- small things --------------------------------------------------------------------------
+
+    def _images(self, study_uid: str) -> list[InstanceRow]:
+        """What is kept of a study, without SEGs and without second contents of one UID."""
+        rows = self._site.ledger.instances(study_uid)
+        return [row for row in rows if row.modality != "SEG" and not row.conflict]
+
+    def _nothing_new(self, study_uid: str, choice: str) -> str:
+        """Why images that came later lead to no new result; empty when they do."""
+        made = self._site.ledger.results(study_uid)
+        if any(result.choice == choice for result in made):
+            return "the same images were segmented before"
+        ids = {result.result_id for result in made}
+        accepted = self._site.ledger.corrections(CorrectionState.ACCEPTED)
+        if any(correction.result_id in ids for correction in accepted):
+            return "a correction of this study was accepted; ask for a new result if one is wanted"
+        return ""
+
+    def _show_result_state(self, study_uid: str) -> None:
+        """Show a study again as it was before images came that changed nothing."""
+        made = self._site.ledger.results(study_uid)[0].result_id
+        states = {d.state for d in self._site.ledger.deliveries() if d.result_id == made}
+        done = states and states <= {StudyState.DELIVERED.value}
+        state = StudyState.DELIVERED if done else StudyState.SEGMENTED
+        self._site.ledger.set_study(study_uid, state=state, reason="")
+
+    def _predecessor(self, study_uid: str) -> dict[str, str] | None:
+        """The result of the same study that a new one supersedes."""
+        made = self._site.ledger.results(study_uid)
+        if not made:
+            return None
+        return {
+            "study_uid": study_uid,
+            "series_uid": made[0].series_uid,
+            "sop_instance_uid": made[0].sop_instance_uid,
+            "sop_class_uid": results.SEG_SOP_CLASS,
+        }
+
+    def _task_arguments(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """What every task of a result needs: exactly the files that were chosen."""
+        path_of = {row.sop_instance_uid: row.path for row in self._images(study_uid)}
+        return {
+            "folder": str(self._site.results.path(recipe["result_id"], ".").absolute()),
+            "series": {
+                role: [path_of[uid] for uid in uids] for role, uids in recipe["instances"].items()
+            },
+        }
+
+
+def enter_result(site: Site, result_id: str) -> None:
+    """Enter a finished result into the ledger, from its own report."""
+    report = site.results.report(result_id)
+    identity = results.identity_of(report["identity"])
+    site.ledger.put(
+        ResultRow(
+            result_id=result_id,
+            study_uid=report["study_uid"],
+            patient_key=report["patient_key"],
+            patient_id_key=report["patient_id_key"],
+            choice=report["choice"],
+            request=report["request"],
+            model=report["model"],
+            backbone=report["backbone"],
+            head=report["head"],
+            sop_instance_uid=identity.sop_instance_uid,
+            series_uid=identity.series_uid,
+            created_at=identity.created.timestamp(),
+        )
+    )
+
+
+def _paths(rows: list[InstanceRow]) -> list[Path]:
+    """Files of instances."""
+    return [Path(row.path) for row in rows if row.path]
+
+
+def _has_all_roles(study: StudyRow, rows: list[InstanceRow]) -> bool:
+    """Whether the three sequences are found, each without a doubt."""
+    try:
+        found = look(_paths(rows), _roles(study.overrides))
+    except HeldError:
+        return False
+    return len(found.chosen) == len(Role)
+
+
+def _roles(overrides: Mapping[str, str]) -> dict[Role, str]:
+    """Role to SeriesInstanceUID."""
+    return {Role(role): uid for role, uid in overrides.items()}
+
+
+def _progress(site: Site, study_uid: str) -> Any:
+    """Write progress into the ledger, once a second at most."""
+    last = [0.0]
+
+    def tell(part: float) -> None:
+        if time.monotonic() - last[0] >= 1.0:
+            last[0] = time.monotonic()
+            site.ledger.set_study(study_uid, progress=part)
+
+    return tell
