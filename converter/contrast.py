@@ -33,7 +33,8 @@ def tell_contrast(
     """
     texts = [_by_name(one, rules) for one in named]
     agents = [_agent(one.series, rules) for one in named]
-    informative, why_not = _informative(agents, texts)
+    acquired = [place for place, one in enumerate(named) if _acquired(one.series)]
+    informative, why_not = _informative([agents[p] for p in acquired], [texts[p] for p in acquired])
     seen = [
         one.series.time
         for one, found, text, agent in zip(named, evidence, texts, agents, strict=True)
@@ -87,6 +88,12 @@ def _agent(series: Attributes, rules: Rules) -> str | None:
         if any(value not in rules.contrast.no_agent for value in values):
             return keyword
     return None
+
+
+def _acquired(series: Attributes) -> bool:
+    """Whether a series came from the scanner: copies and captures lose header attributes."""
+    captured = "1.2.840.10008.5.1.4.1.1.7" in series.codes.get("SOPClassUID", ())
+    return not captured and "DERIVED" not in series.codes.get("ImageType", ())
 
 
 def _informative(agents: Sequence[str | None], texts: Sequence[Fired | None]) -> tuple[bool, str]:

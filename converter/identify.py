@@ -203,7 +203,12 @@ def _of_ambiguous(role: Role, among: Sequence[Evidence]) -> str:
 
 def _of_missing(role: Role, evidence: Sequence[Evidence]) -> str:
     """What is not there, and what came nearest."""
-    near = [one for one in evidence if one.sequence == role and not one.fit]
-    left_out = "; ".join(f"{_called(one)} was left out: {one.against()}" for one in near[:3])
-    nearest = f" {left_out}." if left_out else ""
-    return f"{role} is missing: none of {len(evidence)} series is one.{nearest}"
+    said = [
+        f"{_called(one)} was left out: {one.against()}."
+        for one in evidence
+        if one.sequence == role and not one.fit
+    ]
+    if role is Role.T1GD:
+        plain = [_called(one) for one in evidence if one.sequence == "T1" and one.contrast_known]
+        said += [f"T1 without contrast: {', '.join(plain)}."] if plain else []
+    return " ".join([f"{role} is missing: none of {len(evidence)} series is one.", *said[:3]])

@@ -1,0 +1,148 @@
+"""Grouping of files into series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from converter.series import read_series, scan, split
+from study.errors import RefusedError
+
+
+def test_files_are_grouped_by_series_and_ordered_by_instance_number(dicom):
+    one, two = dicom.series(np.zeros((3, 2, 2), np.uint16)), dicom.series()
+    found = read_series([*reversed(one), *reversed(two)])
+    assert [s.series_uid[-2:] for s in found] == [".1", ".2"]
+    assert [i.instance_number for i in found[0].instances] == [1, 2, 3]
+    assert [s.slices for s in found] == [3, 20]
+    assert [i.path for i in found[0].instances] == one
+
+
+def test_a_folder_is_searched_for_files(dicom):
+    dicom.series()
+    assert len(read_series([dicom.folder])) == 1
+
+
+def test_headers_are_read_without_their_pixels(dicom):
+    assert "PixelData" not in read_series(dicom.series())[0].header
+
+
+def test_a_file_that_is_no_dicom_is_refused_with_its_reason(dicom):
+    paths = dicom.series()
+    (dicom.folder / "notes.txt").write_text("no DICOM")
+    found = scan([dicom.folder])
+    assert [len(s.instances) for s in found.series] == [len(paths)]
+    assert [r.path.name for r in found.refused] == ["notes.txt"]
+    assert "InvalidDicomError" in found.refused[0].reason
+    with pytest.raises(RefusedError, match=r"1 file\(s\) cannot be used.*InvalidDicomError"):
+        read_series([dicom.folder])
+
+
+def test_a_truncated_header_is_refused_not_dropped(dicom):
+    paths = dicom.series()
+    whole = paths[3].read_bytes()
+    paths[3].write_bytes(whole[:300])
+    found = scan(paths)
+    assert sum(len(s.instances) for s in found.series) + len(found.refused) == 20
+    assert [r.path for r in found.refused] == [paths[3]]
+
+
+def test_a_missing_file_is_refused(tmp_path: Path):
+    found = scan([tmp_path / "gone.dcm"])
+    assert "FileNotFoundError" in found.refused[0].reason
+
+
+def test_a_header_without_series_uid_is_refused(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        if k == 0:
+            del image.SeriesInstanceUID
+
+    found = scan(dicom.series(change=spoil))
+    assert len(found.refused) == 1
+    assert "SeriesInstanceUID" in found.refused[0].reason
+
+
+def test_a_second_file_of_one_sop_instance_is_refused(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        if k == 5:
+            image.SOPInstanceUID = image.SOPInstanceUID.replace(".6", ".1")
+
+    found = scan(dicom.series(change=spoil))
+    assert len(found.series[0].instances) == 19
+    assert "occurs in a second file" in found.refused[0].reason
+
+
+def test_a_series_of_two_patients_is_refused_without_naming_them(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.PatientID = "SECRET-A" if k < 10 else "SECRET-B"
+
+    found = scan(dicom.series(change=spoil))
+    assert not found.series
+    assert len(found.refused) == 20
+    assert "holds images of 2 patients" in found.refused[0].reason
+    assert "SECRET" not in " ".join(r.reason for r in found.refused)
+
+
+def test_a_series_that_claims_two_studies_is_refused(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.StudyInstanceUID = f"1.2.3.{k % 2}"
+
+    assert (
+        "claims 2 studies: 1.2.3.0, 1.2.3.1" in scan(dicom.series(change=spoil)).refused[0].reason
+    )
+
+
+def test_objects_that_are_no_mr_image_are_series_too(dicom):
+    found = read_series(dicom.series(SOPClassUID=SecondaryCaptureImageStorage))
+    assert found[0].instances[0].sop_class_uid == "1.2.840.10008.5.1.4.1.1.7"
+
+
+def test_a_uniform_series_is_not_split(dicom):
+    (series,) = read_series(dicom.series(EchoTime=90))
+    assert split(series) == (series,)
+
+
+def test_two_echoes_are_split(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.EchoTime = 12.0 if k % 2 else 90.0
+
+    (series,) = read_series(dicom.series(change=spoil))
+    early, late = sorted(split(series), key=lambda part: float(part.header.EchoTime))
+    assert (early.part, late.part) == ("echo (ms) 12", "echo (ms) 90")
+    assert [i.instance_number for i in late.instances] == list(range(1, 20, 2))
+    assert early.header.EchoTime == 12
+
+
+def test_echo_times_that_are_only_rounded_differently_are_one_echo(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.EchoTime = 90.0 if k % 2 else 90.4
+
+    (series,) = read_series(dicom.series(change=spoil))
+    assert len(split(series)) == 1
+
+
+def test_image_types_b_values_and_orientations_are_split(dicom):
+    def types(image: Dataset, k: int) -> None:
+        image.ImageType = ["ORIGINAL", "PRIMARY", "M" if k < 10 else "P"]
+
+    def b_values(image: Dataset, k: int) -> None:
+        image.DiffusionBValue = 0.0 if k < 10 else 1000.0
+
+    def orientations(image: Dataset, k: int) -> None:
+        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0] if k < 10 else [1, 0, 0, 0, 0, -1]
+
+    for change in (types, b_values, orientations):
+        (series,) = read_series(dicom.series(change=change))
+        assert [part.slices for part in split(series)] == [10, 10]
+
+
+def test_a_stray_image_does_not_split_a_series(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0] if k else [1, 0, 0, 0, 0, -1]
+
+    (series,) = read_series(dicom.series(change=spoil))
+    assert split(series) == (series,)
