@@ -169,7 +169,7 @@ def _train_command(
 ) -> None:
     """Train a model on generated heads, in slices that resume."""
     console = Console(stderr=True)
-    begin = shipped(_shipped_name(task)) if start == "shipped" else start and Path(start)
+    begin = _shipped(task) if start == "shipped" else start and Path(start)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
     )
@@ -199,16 +199,16 @@ def _train_command(
         judge = validate_tumour if task == "tumour" else validate_brain
         answer["held_out_dice"] = judge(model, held_out, validate).dice
     if install:
-        shutil.copytree(model, shipped(_shipped_name(task)), dirs_exist_ok=True)
+        shutil.copytree(model, _shipped(task), dirs_exist_ok=True)
     if as_json:
         typer.echo(json.dumps(answer))
     else:
         Console().print(answer)
 
 
-def _shipped_name(task: str) -> str:
-    """Name of the shipped model of a task."""
-    return "base" if task == "tumour" else "brain"
+def _shipped(task: str) -> Path:
+    """Folder of the shipped model of a task."""
+    return shipped("base" if task == "tumour" else "brain")
 
 
 def _filters(text: str) -> tuple[int, ...]:

@@ -1,0 +1,145 @@
+"""Tests of `engine.train` and `engine.examples` on phantoms, with tiny networks."""
+
+import numpy as np
+import pytest
+
+from engine.examples import Example, Recipe, crops, examples, imperfect
+from engine.network import NetworkConfig
+from engine.normalise import DROPPED, OUTSIDE
+from engine.phantom import phantom_map
+from engine.train import Plan, Trainer, learning_rate, train
+from study.errors import RefusedError
+
+TINY = NetworkConfig(filters=(4, 8))
+RECIPE = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), phantoms=0.0)
+
+
+@pytest.fixture(scope="module")
+def ring() -> list[Example]:
+    """Four heads, two renderings of each of two geometries."""
+    head = phantom_map(np.random.default_rng(2))
+    source = examples([head], RECIPE, np.random.default_rng(7))
+    return [next(source) for _ in range(4)]
+
+
+def test_an_example_is_normalised_over_its_mask(ring):
+    example = ring[0]
+    assert example.images.dtype == np.float16
+    assert (example.images[0][~example.brain] == OUTSIDE).all()
+    assert abs(float(np.median(example.images[1][example.brain]))) < 0.3
+    assert not example.labels[~example.brain].any()
+
+
+def test_examples_are_the_same_for_the_same_seed(ring):
+    head = phantom_map(np.random.default_rng(2))
+    again = next(examples([head], RECIPE, np.random.default_rng(7)))
+    np.testing.assert_array_equal(again.images, ring[0].images)
+
+
+def test_t2_is_missing_as_often_as_the_recipe_says():
+    head = phantom_map(np.random.default_rng(2))
+    recipe = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), phantoms=0.0, drop_t2=1.0)
+    example = next(examples([head], recipe, np.random.default_rng(7)))
+    assert (example.images[2] == DROPPED).all()
+    assert (example.images[1] != DROPPED).any()
+
+
+def test_a_brain_example_shows_the_whole_head():
+    head = phantom_map(np.random.default_rng(2))
+    recipe = Recipe("brain", (48, 56, 48), (3.5, 3.5), phantoms=0.0)
+    example = next(examples([head], recipe, np.random.default_rng(1)))
+    assert set(np.unique(example.labels)) <= {0, 1, 2}
+    assert example.images.min() >= 0.0
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(RefusedError, match="neither 'tumour' nor 'brain'"):
+        Recipe(task="spine")
+
+
+def test_an_imperfect_mask_is_still_nearly_the_brain():
+    brain = np.zeros((40, 40, 40), bool)
+    brain[10:30, 10:30, 10:30] = True
+    for seed in range(8):
+        mask = imperfect(brain, 2.0, np.random.default_rng(seed))
+        assert mask[12:28, 12:28, 12:28].all()
+        assert not mask[:5].any()
+
+
+def test_crops_keep_labels_and_images_together():
+    """An image that holds its own labels still does after cropping and flipping."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, (24, 24, 24)).astype(np.uint8)
+    images = np.stack([labels] * 3).astype(np.float16)
+    images_out, labels_out = crops(
+        [Example(images, labels, np.ones(labels.shape, bool))], 16, 8, rng
+    )
+    assert images_out.shape == (16, 3, 8, 8, 8)
+    for channel in range(3):
+        np.testing.assert_array_equal(images_out[:, channel].numpy(), labels_out.numpy())
+
+
+def test_learning_rate_rises_then_falls_along_a_cosine():
+    plan = Plan(steps=110, rate=1.0, warm_up=10)
+    assert learning_rate(plan, 0) == pytest.approx(0.1)
+    assert learning_rate(plan, 10) == pytest.approx(1.0)
+    assert learning_rate(plan, 60) == pytest.approx(0.505)
+    assert learning_rate(plan, 110) == pytest.approx(0.01)
+    assert learning_rate(plan, 500) == pytest.approx(0.01)
+
+
+def test_a_tiny_network_overfits_one_phantom(ring):
+    plan = Plan(steps=60, crops=4, edge=16, rate=1e-2, warm_up=5)
+    trainer = Trainer(TINY, plan, "cpu", seed=3)
+    first = np.mean([trainer.step(ring[:1])["dice"] for _ in range(5)])
+    for _ in range(50):
+        trainer.step(ring[:1])
+    last = np.mean([trainer.step(ring[:1])["dice"] for _ in range(5)])
+    assert last < first - 0.25
+
+
+def test_a_step_is_reproducible_from_its_seed(ring):
+    plan = Plan(steps=5, crops=2, edge=16)
+    losses = [Trainer(TINY, plan, "cpu", seed=5).step(ring) for _ in range(2)]
+    assert losses[0] == losses[1]
+
+
+def test_training_resumes_where_it_stopped(ring, tmp_path):
+    plan = Plan(steps=4, crops=2, edge=16, ring=4)
+    first = Trainer(TINY, plan, "cpu", seed=5)
+    heads = iter(ring * 4)
+    train(first, lambda _wait: next(heads), minutes=5.0, folder=tmp_path, report=lambda _: None)
+    assert first.steps_done == 4
+    second = Trainer(TINY, plan, "cpu", seed=5)
+    second.resume(tmp_path)
+    assert second.steps_done == 4
+    for ours, theirs in zip(
+        first.network.state_dict().values(), second.network.state_dict().values(), strict=True
+    ):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    second.step(ring)
+
+
+def test_a_state_of_another_network_is_refused(ring, tmp_path):
+    trainer = Trainer(TINY, Plan(steps=1), "cpu", seed=5)
+    trainer.save(tmp_path)
+    other = Trainer(NetworkConfig(filters=(4, 4)), Plan(steps=1), "cpu", seed=5)
+    with pytest.raises(RefusedError, match="holds another network"):
+        other.resume(tmp_path)
+
+
+def test_weights_of_another_shape_are_no_start():
+    trainer = Trainer(TINY, Plan(steps=1), "cpu", seed=5)
+    other = Trainer(NetworkConfig(filters=(4, 4)), Plan(steps=1), "cpu", seed=5)
+    with pytest.raises(RefusedError, match="do not fit"):
+        trainer.start_from(other.network)
+
+
+def test_the_finished_network_has_fresh_batch_statistics(ring):
+    trainer = Trainer(TINY, Plan(steps=3, crops=2, edge=16), "cpu", seed=5)
+    for _ in range(3):
+        trainer.step(ring)
+    finished = trainer.finished(ring, batches=3)
+    assert not finished.training
+    mean = finished.backbone.stem[1].running_mean
+    assert float(mean.abs().max()) > 0.0
