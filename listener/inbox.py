@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 MIN_FREE_BYTES = 2 << 30
 """Nothing more is accepted when less than this would remain free on the spool's disk."""
 
+_REMOVED = ".removed"
+"""In the name of a study's folder that is being deleted."""
+
 
 class SpoolFullError(FailedError, OSError):
     """The spool's disk is nearly full; free some space, or move the spool."""
@@ -151,6 +154,8 @@ class Inbox:
     def scan(self) -> Iterator[Received]:
         """Everything in the spool, from the files alone; a file that cannot be read is logged."""
         for path in sorted(self.root.glob("*/*.dcm")):
+            if _REMOVED in path.parent.name:
+                continue
             try:
                 yield _read(path)
             except FailedError:
@@ -162,7 +167,7 @@ class Inbox:
         An instance that is just being written then fails, and its sender sends it again.
         """
         folder = self._folder(study_uid)
-        doomed = folder.with_name(f"{folder.name}.removed{time.time_ns()}")
+        doomed = folder.with_name(f"{folder.name}{_REMOVED}{time.time_ns()}")
         with suppress(FileNotFoundError):
             folder.rename(doomed)
             shutil.rmtree(doomed)
@@ -176,7 +181,7 @@ class Inbox:
         parts = list(self.root.glob("*/*.part"))
         for part in parts:
             part.unlink()
-        doomed = list(self.root.glob("*.removed*"))
+        doomed = list(self.root.glob(f"*{_REMOVED}*"))
         for folder in doomed:
             shutil.rmtree(folder)
         if parts or doomed:

@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
@@ -55,8 +57,8 @@ def write_part(folder: Path, stem: str, data_set: bytes, header: Header, arrival
         If it cannot be written. Nothing is left behind.
     """
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(header.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(header.sop_instance_uid)
+    meta.add(_unjudged("MediaStorageSOPClassUID", header.sop_class_uid))
+    meta.add(_unjudged("MediaStorageSOPInstanceUID", header.sop_instance_uid))
     meta.TransferSyntaxUID = UID(arrival.transfer_syntax_uid)
     meta.SendingApplicationEntityTitle = arrival.calling_ae
     meta.ReceivingApplicationEntityTitle = arrival.called_ae
@@ -73,6 +75,12 @@ def write_part(folder: Path, stem: str, data_set: bytes, header: Header, arrival
             os.fsync(file.fileno())
         unless_finished.pop_all()
     return part
+
+
+def _unjudged(keyword: str, uid: str) -> DataElement:
+    """Element with a UID as the sender wrote it: pydicom would complain of leading zeros."""
+    value = UID(uid, validation_mode=IGNORE)
+    return DataElement(keyword, "UI", value, validation_mode=IGNORE)
 
 
 def _encoded(meta: FileMetaDataset) -> bytes:

@@ -80,8 +80,6 @@ KEPT_SYNTAXES = (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
     JPEG2000,
 )
 """Transfer syntaxes of what is kept. Deflated is not among them: a small object can inflate to any

@@ -95,6 +95,7 @@ class Scp:
     def __init__(self, ae: AE, server: ThreadedAssociationServer) -> None:
         self._ae = ae
         self._server = server
+        self._stopped = False
 
     @property
     def port(self) -> int:
@@ -103,12 +104,19 @@ class Scp:
 
     def stop(self, patience_s: float = 5.0) -> None:
         """Accept nobody any more, give those who are sending some seconds, then disconnect them."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._server.shutdown()
         until = time.monotonic() + patience_s
-        while self._server.active_associations and time.monotonic() < until:
-            time.sleep(0.05)
+        while self._is_busy() and time.monotonic() < until:
+            time.sleep(0.02)
         self._ae.shutdown()
         logger.info("the DICOM listener has stopped")
+
+    def _is_busy(self) -> bool:
+        """Whether a peer is connected that may be sending."""
+        return any(one.is_established for one in self._server.active_associations)
 
 
 def start(
