@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
+from pydicom.config import disable_value_validation
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -119,6 +120,8 @@ def read_facts(data: Path | bytes, images: ReferencedImages | None = None) -> Se
     return facts_of(open_seg(data, pixels=False), images)
 
 
+# Bad values of others are no concern here, and pydicom would quote them in warnings.
+@disable_value_validation()
 def facts_of(dataset: Dataset, images: ReferencedImages | None = None) -> SegFacts:
     """Read and check the header of a Segmentation.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 from dicomseg.lattice import Plane
 from study.errors import RefusedError
@@ -36,8 +37,8 @@ VERBATIM = (
     "TimezoneOffsetFromUTC",
     "PositionReferenceIndicator",
 )
-"""Carried over as it is, byte for byte, and not shown to the encoder: it would complain about
-unusual values in warnings that quote them, and warnings end in logs."""
+"""Carried over as it is, and not shown to the encoder: it would complain about unusual values in
+warnings that quote them, and warnings end in logs."""
 DESCRIPTIVE = (
     "PatientBirthDate",
     "PatientSex",
@@ -70,8 +71,8 @@ TYPE_2 = (
 )
 """Present, and empty where the source has none (PS3.3 sections C.7.1.1, C.7.2.1, C.7.4.1)."""
 IMAGE = ("Modality", "Rows", "Columns", "InstanceNumber", "ImageType", "LossyImageCompression")
-LONGEST = {"StudyID": 16, "StudyDescription": 64, "Manufacturer": 64, "InstitutionName": 64,
-           "ManufacturerModelName": 64, "DeviceSerialNumber": 64, "StationName": 16}  # fmt: skip
+LONGEST = {"StudyID": 16, "StationName": 16}
+"""Most characters of those that may not have 64."""
 
 
 def plane_of(image: Dataset) -> Plane:
@@ -132,33 +133,41 @@ def carry_verbatim(source: Dataset, target: Dataset) -> None:
 def _encoder_header(source: Dataset) -> Dataset:
     """One minimal header."""
     header = Dataset()
-    for keyword in (*REFERENCES, *DESCRIPTIVE, *IMAGE):
-        if keyword in source and (keyword not in DESCRIPTIVE or _valid(source, keyword)):
+    for keyword in (*REFERENCES, *IMAGE):
+        if keyword in source:
             header[keyword] = copy.deepcopy(source[keyword])
+    for keyword in DESCRIPTIVE:
+        text = _text(source, keyword)
+        longest = LONGEST.get(keyword, 64)
+        if text and RULES.get(keyword, _single)(text):
+            header[keyword] = copy.deepcopy(source[keyword])
+            if len(text) > longest:
+                setattr(header, keyword, str(header[keyword].value)[:longest])
     for keyword in TYPE_2:
         if keyword not in header or header[keyword].value is None:
             setattr(header, keyword, "")
-    for keyword, longest in LONGEST.items():
-        if len(str(header.get(keyword) or "")) > longest:
-            setattr(header, keyword, str(header[keyword].value)[:longest])
     header.ImagePositionPatient = list(source.ImagePositionPatient)
     header.ImageOrientationPatient = list(source.ImageOrientationPatient)
     header.PixelSpacing = list(source.PixelSpacing)
-    header.SliceThickness = source.get("SliceThickness") or None
+    # The encoder insists on one; what is written is set by its caller.
+    header.SliceThickness = source.get("SliceThickness") or 1.0
     return header
 
 
-def _valid(source: Dataset, keyword: str) -> bool:
-    """Whether a descriptive value may be carried over."""
+def _text(source: Dataset, keyword: str) -> str:
+    """An attribute as text; empty where it is missing or cannot be parsed."""
     try:
-        value = source[keyword].value
-    except (ValueError, TypeError, NotImplementedError):
-        return False
-    text = "" if value is None else str(value)
-    rule = RULES.get(keyword)
-    if rule is not None:
-        return rule(text) or (text == "" and keyword in TYPE_2)
-    return not isinstance(value, list) and (text != "" or keyword in TYPE_2)
+        value = source.get(keyword)
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    if isinstance(value, MultiValue):
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value).strip(" \x00")
+
+
+def _single(text: str) -> bool:
+    """Whether a text is one value."""
+    return "\\" not in text
 
 
 def valid_date(text: str) -> bool:

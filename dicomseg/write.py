@@ -10,6 +10,7 @@ import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DT
@@ -32,6 +33,8 @@ from study.volume import Volume
 DISCLAIMER = "Not for diagnosis"
 
 
+# Bad values are repaired or carried over on purpose; pydicom would quote them in warnings.
+@disable_value_validation()
 def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdentity) -> bytes:
     """Encode labels as one BINARY Segmentation instance.
 
