@@ -7,7 +7,7 @@ ambiguous and a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -15,13 +15,11 @@ from typing import Any
 from converter.attributes import Attributes, of_series
 from converter.contrast import tell_contrast
 from converter.evidence import Evidence, Fired, classify, read_names
-from converter.names import first_match, words
+from converter.preferences import rank
 from converter.rules import Rules, load
 from converter.series import Series, split
 from study.errors import RefusedError
 from study.tissue import Role
-
-NOT_KNOWN = float("inf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +109,7 @@ def identify(
         clear = [p for p in places if evidence[p].certain]
         doubtful = tuple(evidence[p] for p in places) or _doubtful(role, evidence)
         if clear:
-            best = min(clear, key=lambda p: _rank(known[p], evidence[p], rules))
+            best = min(clear, key=lambda p: rank(known[p], rules.preferences, rules.vocabulary))
             chosen[role] = parts[best]
         elif doubtful:
             ambiguous[role] = doubtful
@@ -140,48 +138,6 @@ def _doubtful(role: Role, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     if role is not Role.T1GD:
         return ()
     return tuple(e for e in evidence if e.fit and e.sequence == "T1" and not e.contrast_known)
-
-
-def _rank(series: Attributes, found: Evidence, rules: Rules) -> tuple[float, ...]:
-    """Place of a candidate among others: the lowest is chosen."""
-    name = words(f"{series.description} {series.protocol}", rules.vocabulary)
-    return tuple(PREFERENCES[p](series, found, name) for p in rules.preferences)
-
-
-def _axial(series: Attributes, *_: object) -> float:
-    """0 for three-dimensional and for axial acquisitions."""
-    if "3D" in series.codes.get("MRAcquisitionType", ()) or series.normal is None:
-        return 0.0
-    return float(abs(series.normal[2]) < 0.8)
-
-
-def _code(keyword: str, *values: str) -> Callable[[Attributes, Evidence, Sequence[str]], float]:
-    """Preference for series that have one of the values."""
-    return lambda series, *_: float(not set(series.codes.get(keyword, ())) & set(values))
-
-
-def _not_code(keyword: str, *values: str) -> Callable[[Attributes, Evidence, Sequence[str]], float]:
-    """Preference for series that have none of the values."""
-    return lambda series, *_: float(bool(set(series.codes.get(keyword, ())) & set(values)))
-
-
-PREFERENCES: Mapping[str, Callable[[Attributes, Evidence, Sequence[str]], float]] = {
-    "certain": lambda _, found, __: float(not found.certain),
-    "original": _not_code("ImageType", "DERIVED"),
-    "three_dimensional": _code("MRAcquisitionType", "3D"),
-    "not_reformatted": _not_code("ImageType", "MPR", "REFORMATTED"),
-    "fine_slices": lambda s, *_: NOT_KNOWN if s.spacing_mm is None else round(2 * s.spacing_mm),
-    "axial": _axial,
-    "not_fat_saturated": lambda _, __, name: float(
-        first_match(name, ("fs", "fatsat", "fat sat", "fat", "spir", "spair")) is not None
-    ),
-    "normalised": _code("ImageType", "NORM", "FIL"),
-    "covers_more": lambda s, *_: 0.0 if s.coverage_mm is None else -round(s.coverage_mm / 10),
-    "latest": lambda s, *_: 0.0 if s.time is None else -s.time,
-    "more_slices": lambda s, *_: -float(s.slices or 0),
-    "lowest_number": lambda s, *_: s.numbers.get("SeriesNumber", NOT_KNOWN),
-}
-"""What `preferences` in the rules can name: a number for a candidate, the lower the better."""
 
 
 def _called(found: Evidence) -> str:

@@ -18,6 +18,7 @@ import yaml
 
 from converter.attributes import Attributes
 from converter.names import Vocabulary, first_match
+from converter.preferences import PREFERENCES
 from study.errors import RefusedError
 
 
@@ -121,7 +122,11 @@ def load(site: Path | None = None) -> Rules:
     """
     if site is None:
         return _shipped()
-    return _rules(_merge(_text(), yaml.safe_load(site.read_text(encoding="utf-8")) or {}))
+    try:
+        told = yaml.safe_load(site.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RefusedError(f"the site's rules are not YAML that can be read: {error}") from error
+    return _rules(_merge(_text(), told or {}))
 
 
 @lru_cache(maxsize=1)
@@ -162,6 +167,9 @@ def _rules(raw: Mapping[str, Any]) -> Rules:
         )
         vetoes = tuple(_rule(one) for one in raw["vetoes"])
         unfit = tuple(_rule(one) for one in raw["unfit"])
+        strange = set(raw["preferences"]) - set(PREFERENCES)
+        if strange:
+            raise ValueError(f"there is no preference {', '.join(sorted(strange))}")
         every = [*vetoes, *unfit, *(rule for rules in classes.values() for rule in rules)]
         return Rules(
             vetoes=vetoes,
