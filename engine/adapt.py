@@ -189,12 +189,12 @@ def _trials(
     converged = dict.fromkeys(settings.strengths, True)
     for fold in range(folds.count):
         tested = folds.index == fold
-        learnt = problem.rows(~tested & ~folds.barred[fold])
-        held = problem.rows(tested)
+        learnt = problem.some(~tested & ~folds.barred[fold])
+        held = problem.some(tested)
         step = None
         for strength in settings.strengths:
             step, reached = solve(learnt, strength, step)
-            logits[strength][tested] = held.logits(step)
+            logits[strength][:, tested] = held.logits(step)
             converged[strength] &= reached
     return [
         judge(samples, problem.target, logits[s], s, converged=converged[s])

@@ -7,12 +7,13 @@ Cross-entropy of a linear layer, pulled towards the base head: one minimum, foun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
+from threadpoolctl import threadpool_limits
 
 from engine.head import Head
 from engine.sampling import FeatureSample
@@ -23,16 +24,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """All that does not depend on the strength of the prior.
+    """All that does not depend on the strength of the prior; voxels lie along the last axis.
 
     Parameters
     ----------
     scaled
-        ``(n, F)`` features, each divided by its root mean square over the brain.
+        ``(F + 1, n)`` features, each divided by its root mean square over the brain, then ones.
     base_logits
-        ``(n, K)`` of the base head.
+        ``(K, n)`` of the base head.
     target
-        ``(n, K)`` probabilities to be reached.
+        ``(K, n)`` probabilities to be reached.
     weight
         ``(n,)`` of the loss; 1 is the loss of all tumour voxels together.
     precision
@@ -48,20 +49,20 @@ class Problem:
     precision: Floats
     scale: Floats
 
-    def rows(self, kept: npt.NDArray[np.bool_]) -> Problem:
+    def some(self, kept: npt.NDArray[np.bool_]) -> Problem:
         """The problem of some of the voxels."""
-        return Problem(
-            self.scaled[kept],
-            self.base_logits[kept],
-            self.target[kept],
-            self.weight[kept],
-            self.precision,
-            self.scale,
+        return replace(
+            self,
+            scaled=self.scaled[:, kept],
+            base_logits=self.base_logits[:, kept],
+            target=self.target[:, kept],
+            weight=self.weight[kept],
         )
 
     def logits(self, step: Floats) -> Floats:
-        """``(n, K)`` logits of the base head moved by a ``(K, F + 1)`` step."""
-        moved: Floats = self.base_logits + self.scaled @ step[:, :-1].T + step[:, -1]
+        """``(K, n)`` logits of the base head moved by a ``(K, F + 1)`` step."""
+        moved: Floats = step @ self.scaled
+        moved += self.base_logits
         return moved
 
     def head(self, base: Head, step: Floats) -> Head:
@@ -91,35 +92,36 @@ def build(
         ``(K, F + 1)`` precision of the prior in units of the head's own parameters, biases last;
         None: a change counts by what it does to the logits of an average voxel.
     """
-    features = np.concatenate([s.features for s in samples]).astype(np.float64)
+    features = np.concatenate([s.features for s in samples]).T.astype(np.float64)
     mass = np.concatenate([s.weight for s in samples]).astype(np.float64)
     changed = np.concatenate([s.changed for s in samples])
-    base_logits = features @ base.weight.T.astype(np.float64) + base.bias
+    base_logits = base.weight.astype(np.float64) @ features + base.bias[:, None]
     spans = np.cumsum([0, *(len(s.target) for s in samples)])
     parts = zip(samples, spans[:-1], spans[1:], strict=True)
-    target = np.concatenate([soft_target(s, base_logits[a:b]) for s, a, b in parts])
-    scale = np.sqrt((mass @ features**2) / mass.sum())
+    target = np.concatenate([soft_target(s, base_logits[:, a:b]) for s, a, b in parts], axis=1)
+    scale = np.sqrt(features**2 @ mass / mass.sum())
     scale[scale == 0] = 1.0
-    precision = np.ones((len(base.bias), features.shape[1] + 1))
+    precision = np.ones((len(base.bias), len(features) + 1))
     if fisher is not None:
         precision = np.asarray(fisher, np.float64) / np.append(scale, 1.0) ** 2
-    tumour = changed | (target.argmax(axis=1) != Tissue.BACKGROUND)
+    tumour = changed | (target.argmax(axis=0) != Tissue.BACKGROUND)
     weight = mass * np.where(changed, changed_weight, 1.0) / mass[tumour].sum()
-    return Problem(features / scale, base_logits, target, weight, precision, scale)
+    scaled = np.concatenate([features / scale[:, None], np.ones((1, features.shape[1]))])
+    return Problem(scaled, base_logits, target, weight, precision, scale)
 
 
 def soft_target(sample: FeatureSample, base_logits: Floats) -> Floats:
-    """``(n, K)`` probabilities that a correction asks for.
+    """``(K, n)`` probabilities that a correction asks for.
 
     A voxel that is claimed for a class shall be of that class. About any other voxel the correction
     says only what it is not: none of the outlined classes. Among the rest, background included, the
     base head's opinion stands.
     """
-    classes = base_logits.shape[1]
+    classes = len(base_logits)
     outlined = np.isin(np.arange(classes), [int(t) for t in sample.outlined])
-    target: Floats = softmax(np.where(outlined, -np.inf, base_logits), axis=1)
+    target: Floats = softmax(np.where(outlined[:, None], -np.inf, base_logits), axis=0)
     claimed = sample.target > 0
-    target[claimed] = np.eye(classes)[sample.target[claimed]]
+    target[:, claimed] = np.eye(classes)[:, sample.target[claimed]]
     return target
 
 
@@ -149,26 +151,31 @@ def solve(
 
     def objective(flat: Floats) -> tuple[float, Floats]:
         step = flat.reshape(shape)
-        surprise = log_softmax(problem.logits(step), axis=1)
-        loss = -float(problem.weight @ np.einsum("nk,nk->n", problem.target, surprise))
-        slope = problem.weight[:, None] * (np.exp(surprise) - problem.target)
-        gradient = np.empty(shape)
-        gradient[:, :-1] = slope.T @ problem.scaled
-        gradient[:, -1] = slope.sum(axis=0)
-        gradient += strength * problem.precision * step
+        logits = problem.logits(step)
+        logits -= logits.max(axis=0)
+        reached = np.einsum("kn,kn->n", problem.target, logits)
+        np.exp(logits, out=logits)
+        total = logits.sum(axis=0)
+        loss = float(problem.weight @ (np.log(total) - reached))
+        logits /= total
+        logits -= problem.target
+        logits *= problem.weight
+        gradient = logits @ problem.scaled.T + strength * problem.precision * step
         loss += 0.5 * strength * float((problem.precision * step**2).sum())
         return loss, gradient.ravel()
 
-    found = minimize(
-        objective,
-        first.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxiter": max_iterations,
-            "maxfun": 2 * max_iterations,
-            "ftol": 1e-9,
-            "gtol": 1e-5,
-        },
-    )
+    # Matrices of four rows: several threads wait for one another for longer than they work.
+    with threadpool_limits(1, "blas"):
+        found = minimize(
+            objective,
+            first.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxiter": max_iterations,
+                "maxfun": 2 * max_iterations,
+                "ftol": 1e-9,
+                "gtol": 1e-5,
+            },
+        )
     return found.x.reshape(shape), bool(found.success)

@@ -139,15 +139,15 @@ def judge(
     samples
         The corrections.
     target
-        ``(n, K)`` of `engine.fitting.Problem`.
+        ``(K, n)`` of `engine.fitting.Problem`.
     logits
-        ``(n, K)`` of a head, at voxels that it has not learnt from.
+        ``(K, n)`` of a head, at voxels that it has not learnt from.
     strength, converged
         As in `Trial`.
     """
     mass = np.concatenate([s.weight for s in samples]).astype(np.float64)
     claimed = np.concatenate([s.target for s in samples])
-    wanted, found = target.argmax(axis=1), logits.argmax(axis=1)
+    wanted, found = target.argmax(axis=0), logits.argmax(axis=0)
     groups = {t.name.lower(): frozenset({t}) for t in TUMOUR_TISSUES} | dict(REGIONS)
     dice, left_alone = {}, {}
     for name, classes in groups.items():

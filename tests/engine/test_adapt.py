@@ -1,0 +1,163 @@
+"""One patient's head, fitted to a lesion that is made here: a column of 20 blocks, 2 features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.adapt import FeatureSample, Fit, FitSettings, fit_head
+from engine.head import Head
+from study.errors import RefusedError
+from study.tissue import TUMOUR_TISSUES, Tissue
+
+ENHANCING = frozenset({Tissue.ENHANCING})
+BASE = Head(
+    np.array([[0, 0, 1], [0, 4, 0], [4, 0, 0], [4, 4, 0]], np.float32),
+    np.array([3, 0, 0, -4], np.float32),
+    "h",
+)
+"""Feature 0 speaks for edema, 0 and 1 together for enhancing tumour, but not enough."""
+
+
+def lesion(
+    seed: int = 0,
+    blocks: int = 20,
+    outlined: frozenset[Tissue] = ENHANCING,
+    shift: float = 0.0,
+    per_block: int = 60,
+) -> FeatureSample:
+    """Noisy features; background, edema and enhancing tumour in each block."""
+    rng = np.random.default_rng(seed)
+    truth = np.tile(np.repeat([0, 2, 3], per_block // 3), blocks)
+    clean = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 0]], float)[truth]
+    clean[truth == 3, 1] -= shift
+    features = np.maximum(clean + rng.normal(scale=0.15, size=clean.shape), 0).astype(np.float16)
+    target = np.where(np.isin(truth, [int(t) for t in outlined]), truth, 0).astype(np.uint8)
+    found = BASE.apply(features).argmax(axis=1)
+    wrong = (target != found) & ((target > 0) | np.isin(found, [int(t) for t in outlined]))
+    return FeatureSample(
+        features=features,
+        target=target,
+        weight=np.where(truth == 0, 50, 1).astype(np.float32),
+        block=np.repeat(np.arange(blocks), len(truth) // blocks).astype(np.int16),
+        changed=wrong,
+        outlined=outlined,
+        backbone_sha256="h",
+    )
+
+
+def dice_of_enhancing(head: Head, sample: FeatureSample) -> float:
+    found = head.apply(sample.features).argmax(axis=1) == 3
+    told = sample.target == 3
+    return 2 * float((found & told).sum()) / float(found.sum() + told.sum())
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    return fit_head(BASE, [lesion(shift=0.4)])
+
+
+def test_a_correction_is_learnt_and_helps_on_the_next_study(fit: Fit) -> None:
+    follow_up = lesion(seed=1, shift=0.4)
+    assert fit.accepted
+    assert fit.converged
+    assert fit.reason.startswith("accepted: on slices not learnt from, mean Dice")
+    assert fit.dice_fitted["enhancing"] > fit.dice_base["enhancing"] + 0.2
+    before, after = dice_of_enhancing(BASE, follow_up), dice_of_enhancing(fit.head, follow_up)
+    assert after > before + 0.2
+    assert after == pytest.approx(fit.dice_fitted["enhancing"], abs=0.05)
+    assert fit.head.backbone_sha256 == "h"
+    assert fit.folds == 4
+    assert fit.gap_mm == pytest.approx(8.0)
+
+
+def test_classes_that_were_not_outlined_are_left_alone(fit: Fit) -> None:
+    sample = lesion(seed=1, shift=0.4)
+    kept = (sample.target == 0) & (BASE.apply(sample.features).argmax(axis=1) == 2)
+    found = fit.head.apply(sample.features).argmax(axis=1)
+    assert (found[kept] == 2).mean() > 0.9
+    assert fit.left_alone["edema"] > 0.9
+    assert set(fit.dice_base) == {"enhancing"}
+
+
+def test_the_same_correction_gives_the_same_head(fit: Fit) -> None:
+    again = fit_head(BASE, [lesion(shift=0.4)])
+    assert np.array_equal(again.head.weight, fit.head.weight)
+    assert np.array_equal(again.head.bias, fit.head.bias)
+
+
+def test_what_is_right_already_stays_at_base() -> None:
+    sample = lesion(outlined=frozenset({Tissue.EDEMA}))
+    found = BASE.apply(sample.features).argmax(axis=1)
+    told = np.where(found == 2, 2, 0).astype(np.uint8)
+    right = FeatureSample(**{**sample.__dict__, "target": told, "changed": np.zeros(1200, bool)})
+    fit = fit_head(BASE, [right])
+    assert not fit.accepted
+    assert fit.head is BASE
+    assert fit.strength == float("inf")
+    assert fit.reason.startswith("stays at base: on slices not learnt from")
+    assert fit.dice_base["edema"] == 1.0
+
+
+def test_a_correction_that_does_not_hold_on_other_slices_is_not_accepted() -> None:
+    """The base head is right, and the outlines of the upper half are drawn around the edema."""
+    good = Head(BASE.weight, np.array([3, 0, 0, -2], np.float32), "h")
+    sample = lesion()
+    truth = np.tile(np.repeat([0, 2, 3], 20), 20)
+    odd = np.where(sample.block >= 10, np.where(truth == 2, 3, 0), sample.target).astype(np.uint8)
+    fit = fit_head(good, [FeatureSample(**{**sample.__dict__, "target": odd})])
+    assert not fit.accepted
+    assert fit.head is good
+    assert "stays at base: on slices not learnt from" in fit.reason
+
+
+def test_a_single_slice_stays_at_base_and_says_why() -> None:
+    fit = fit_head(BASE, [lesion(blocks=1, shift=0.4)])
+    assert not fit.accepted
+    assert fit.head is BASE
+    assert "too thin to be tested on slices not learnt from; it must span 8 mm" in fit.reason
+    assert fit.dice_fitted == {}
+
+
+def test_single_slices_of_several_studies_test_one_another() -> None:
+    samples = [lesion(seed=s, blocks=1, shift=0.4, per_block=300) for s in range(3)]
+    fit = fit_head(BASE, samples)
+    assert fit.folds == 3
+    assert fit.accepted
+
+
+def test_full_corrections_measure_regions() -> None:
+    sample = lesion(outlined=frozenset(TUMOUR_TISSUES), shift=0.4)
+    fit = fit_head(BASE, [sample])
+    assert set(fit.dice_base) == {"edema", "enhancing", "core", "whole"}
+    assert fit.left_alone == {}
+
+
+def test_all_background_is_refused() -> None:
+    sample = lesion()
+    empty = FeatureSample(**{**sample.__dict__, "target": np.zeros(1200, np.uint8)})
+    with pytest.raises(RefusedError, match="no voxel of the corrections is claimed"):
+        fit_head(BASE, [empty])
+
+
+def test_features_of_another_backbone_are_refused() -> None:
+    other = Head(BASE.weight, BASE.bias, "another")
+    with pytest.raises(RefusedError, match="belongs to backbone another"):
+        fit_head(other, [lesion()])
+
+
+def test_another_number_of_features_is_refused() -> None:
+    wide = Head(np.zeros((4, 5), np.float32), np.zeros(4, np.float32), "h")
+    with pytest.raises(RefusedError, match="has 3 features, the head takes 5"):
+        fit_head(wide, [lesion()])
+
+
+def test_no_correction_is_refused() -> None:
+    with pytest.raises(RefusedError, match="there is none"):
+        fit_head(BASE, [])
+
+
+@pytest.mark.parametrize("other", [{"strengths": ()}, {"strengths": (1.0, 0.0)}, {"folds": 1}])
+def test_settings_that_cannot_be_are_refused(other: dict[str, object]) -> None:
+    with pytest.raises(RefusedError, match="positive strengths and two or more folds"):
+        FitSettings(**other)  # type: ignore[arg-type]

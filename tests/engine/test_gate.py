@@ -1,0 +1,140 @@
+"""Blocks that were not learnt from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from engine.gate import Trial, blocked_folds, judge, objection
+from engine.sampling import FeatureSample
+from study.tissue import TUMOUR_TISSUES, Tissue
+
+ALL = frozenset(TUMOUR_TISSUES)
+
+
+def told(
+    target: Sequence[int],
+    block: Sequence[int] | None = None,
+    weight: Sequence[float] | None = None,
+    outlined: frozenset[Tissue] = ALL,
+) -> FeatureSample:
+    n = len(target)
+    return FeatureSample(
+        features=np.zeros((n, 1), np.float16),
+        target=np.array(target, np.uint8),
+        weight=np.array(weight or [1] * n, np.float32),
+        block=np.array(block or range(n), np.int16),
+        changed=np.zeros(n, bool),
+        outlined=outlined,
+        backbone_sha256="h",
+    )
+
+
+def chosen(labels: Sequence[int]) -> np.ndarray:
+    """Logits (4, n) of a head that is sure of these labels."""
+    return np.eye(4)[:, list(labels)]
+
+
+def test_slabs_and_gaps_are_those_written_here() -> None:
+    """A lesion of 12 blocks (24 mm) between 4 blocks of brain on either side; a gap of 4 mm."""
+    target = [0] * 4 + [3] * 12 + [0] * 4
+    folds = blocked_folds([told(target)], wanted=4, gap_mm=4.0)
+    assert folds.count == 4
+    assert folds.gap_mm == 4.0
+    assert folds.index.tolist() == [0] * 7 + [1] * 3 + [2] * 3 + [3] * 7
+    text = ["".join("." if b else "x" for b in row) for row in folds.barred]
+    assert text == [
+        "xxxxxxx..xxxxxxxxxxx",
+        "xxxxx..xxx..xxxxxxxx",
+        "xxxxxxxx..xxx..xxxxx",
+        "xxxxxxxxxxx..xxxxxxx",
+    ]
+
+
+def test_the_gap_shrinks_with_the_lesion() -> None:
+    folds = blocked_folds([told([3] * 10)], wanted=4, gap_mm=12.0)
+    assert folds.gap_mm == pytest.approx(0.2 * 20)
+
+
+@pytest.mark.parametrize(("blocks", "count"), [(4, 2), (5, 2), (6, 3), (8, 4), (40, 4)])
+def test_small_lesions_have_fewer_folds(blocks: int, count: int) -> None:
+    assert blocked_folds([told([3] * blocks)], wanted=4, gap_mm=12.0).count == count
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_a_thin_lesion_alone_cannot_be_divided(blocks: int) -> None:
+    target = [0] * 10 + [3] * blocks + [0] * 10
+    assert blocked_folds([told(target)], wanted=4, gap_mm=12.0).count == 1
+
+
+def test_thin_lesions_of_several_studies_are_tested_as_wholes() -> None:
+    folds = blocked_folds([told([3]), told([3, 3]), told([0, 3])], wanted=4, gap_mm=12.0)
+    assert folds.count == 3
+    assert folds.index.tolist() == [0, 1, 1, 2, 2]
+    assert not folds.barred.any()
+
+
+def test_a_thin_lesion_joins_the_folds_of_a_thick_one() -> None:
+    folds = blocked_folds([told([3]), told([3] * 8)], wanted=4, gap_mm=0.0)
+    assert folds.index.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3]
+    assert folds.barred.shape == (4, 9)
+
+
+def test_dice_is_weighted_and_regions_need_all_their_classes() -> None:
+    """Voxel 1 stands for 3: enhancing 2*3/(3+1 + 3); necrosis missed; core (3+2)*2/(6+5)."""
+    sample = told([3, 3, 1, 0], weight=[1, 3, 2, 10])
+    logits = chosen([0, 3, 3, 0])
+    trial = judge([sample], chosen([3, 3, 1, 0]), logits, 1.0, converged=True)
+    assert trial.dice == {
+        "necrosis": 0.0,
+        "enhancing": pytest.approx(2 * 3 / (4 + 5)),
+        "core": pytest.approx(2 * 5 / (6 + 5)),
+        "whole": pytest.approx(2 * 5 / (6 + 5)),
+    }
+    assert trial.score == pytest.approx((0 + 6 / 9) / 2)
+
+
+def test_partial_corrections_measure_what_they_outline_and_that_the_rest_is_left_alone() -> None:
+    sample = told([3, 0, 0, 0], outlined=frozenset({Tissue.ENHANCING}))
+    base = chosen([3, 2, 2, 0])
+    trial = judge([sample], base, chosen([3, 2, 0, 0]), 1.0, converged=True)
+    assert trial.dice == {"enhancing": 1.0}
+    assert trial.left_alone == {"edema": pytest.approx(2 / 3)}
+
+
+def test_a_class_is_measured_only_on_studies_where_it_was_outlined() -> None:
+    one = told([3, 3], outlined=frozenset({Tissue.ENHANCING}))
+    two = told([2, 2], outlined=frozenset({Tissue.EDEMA}))
+    asked = chosen([3, 3, 2, 2])
+    trial = judge([one, two], asked, chosen([3, 2, 2, 3]), 1.0, converged=True)
+    assert trial.dice == {"enhancing": pytest.approx(2 / 3), "edema": pytest.approx(2 / 3)}
+
+
+def trial(dice: dict[str, float], left_alone: dict[str, float] | None = None) -> Trial:
+    return Trial(1.0, dice, left_alone or {}, converged=True)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "left", "expected"),
+    [
+        ({"enhancing": 0.8, "edema": 0.7, "whole": 0.7}, 0.95, None),
+        ({"enhancing": 0.9, "edema": 0.59, "whole": 0.7}, 0.95, None),
+        ({"enhancing": 0.9, "edema": 0.57, "whole": 0.7}, 0.95, "Dice of edema .* 0.600 to 0.570"),
+        ({"enhancing": 0.9, "edema": 0.7, "whole": 0.6}, 0.95, "Dice of whole .* falls"),
+        ({"enhancing": 0.9, "edema": 0.7, "whole": 0.7}, 0.85, "necrosis, which was not outlined"),
+        ({"enhancing": 0.7, "edema": 0.6, "whole": 0.7}, 0.95, "does not rise: from 0.650 to 0.65"),
+    ],
+)
+def test_what_the_gate_objects_to(
+    fitted: dict[str, float], left: float, expected: str | None
+) -> None:
+    base = trial({"enhancing": 0.7, "edema": 0.6, "whole": 0.65}, {"necrosis": 1.0})
+    found = objection(trial(fitted, {"necrosis": left}), base, 0.02, 0.10)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(expected, found)
