@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Sequence
 
 import typer
 
@@ -15,20 +16,14 @@ from study.errors import FailedError, GlioloopError
 WRONG_INPUT, FAILED = 2, 1
 """Exit codes: the input is wrong; Glioloop failed."""
 
-COMMANDS = (
-    "glioloop.cli_work",
-    "glioloop.cli_jobs",
-    "glioloop.cli_corrections",
-    "glioloop.cli_models",
-    "glioloop.demo",
-    "glioloop.phantom",
-    "glioloop.training",
-)
-"""Modules that add commands, each by a function ``register(app)``."""
+OURS = ("cli_work", "cli_jobs", "cli_corrections", "cli_models")
+FURTHER = ("demo", "phantom", "training")
+"""Modules that add commands, each by a function ``register(app)``. The further ones bring the
+network's libraries along, and are imported only for their own commands and for the help."""
 
 
-def build() -> typer.Typer:
-    """The application with every command."""
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the commands that the arguments need."""
     app = typer.Typer(
         name="glioloop",
         help="Outlines glioma on brain MR for a PACS, and learns each patient's corrections.",
@@ -36,9 +31,17 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for name in COMMANDS:
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name).register(app)
+    for name in OURS:
+        importlib.import_module(f"glioloop.{name}").register(app)
+    ours = {
+        command.name or getattr(command.callback, "__name__", "")
+        for command in app.registered_commands
+    }
+    ours |= {group.name for group in app.registered_groups}
+    if not arguments or arguments[0] not in ours:
+        for name in FURTHER:
+            if importlib.util.find_spec(f"glioloop.{name}") is not None:
+                importlib.import_module(f"glioloop.{name}").register(app)
     return app
 
 
@@ -47,7 +50,7 @@ def main() -> None:
     # Libraries warn about odd headers and quote them; a terminal and a log are no place for that.
     warnings.filterwarnings("ignore", module="pydicom")
     try:
-        build()()
+        build(sys.argv[1:])()
     except GlioloopError as error:
         err.print(f"glioloop: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(FAILED if isinstance(error, FailedError) else WRONG_INPUT)

@@ -24,7 +24,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_corrections(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def list_corrections(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show every SEG that arrived, and what became of it."""
     rows = overview.corrections(look_at(config))
     if not as_json:

@@ -22,7 +22,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_jobs(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def list_jobs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show the newest jobs; a held study stands here with its reason."""
     rows = overview.jobs(look_at(config))
     if not as_json:

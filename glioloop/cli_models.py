@@ -23,7 +23,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show every version of every patient's model."""
     show(overview.models(look_at(config)), as_json=as_json, title="models")
 
@@ -59,7 +59,7 @@ def rollback_model(patient: PatientArgument, config: ConfigOption = None) -> Non
 @app.command("forget")
 def forget_models(
     patient: PatientArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Remove all models of one patient, for ever."""

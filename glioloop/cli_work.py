@@ -27,7 +27,7 @@ def register(parent: typer.Typer) -> None:
 
 def serve(config: ConfigOption = None) -> None:
     """Run the service: listener, workers and web page, until it is told to end."""
-    from glioloop.service import Service  # noqa: PLC0415 - other commands need not wait for it
+    from glioloop.service import Service
 
     settings = configuration.load(config)
     logging.basicConfig(
@@ -47,9 +47,9 @@ def serve(config: ConfigOption = None) -> None:
     os._exit(0)
 
 
-def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Look whether everything is there: disk, weights, ports, destinations, GPU."""
-    from glioloop.inspection import inspect  # noqa: PLC0415
+    from glioloop.inspection import inspect
 
     found = inspect(configuration.load(config))
     show([finding.as_row() for finding in found], as_json=as_json, title="check")
@@ -57,9 +57,9 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:  # 
         raise FailedError("not everything is as it should be")
 
 
-def identify(path: PathArgument, as_json: JsonOption = False) -> None:  # noqa: FBT002
+def identify(path: PathArgument, as_json: JsonOption = False) -> None:
     """Say which series is FLAIR, T1gd and T2, and why."""
-    from glioloop.offline import identify_studies  # noqa: PLC0415
+    from glioloop.offline import identify_studies
 
     found = identify_studies(path)
     if as_json:
@@ -77,12 +77,12 @@ def identify(path: PathArgument, as_json: JsonOption = False) -> None:  # noqa: 
 def segment(
     path: PathArgument,
     into: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
-    base: Annotated[bool, typer.Option("--base", help="Without the patient's model.")] = False,  # noqa: FBT002
+    base: Annotated[bool, typer.Option("--base", help="Without the patient's model.")] = False,
     config: ConfigOption = None,
-    as_json: JsonOption = False,  # noqa: FBT002
+    as_json: JsonOption = False,
 ) -> None:
     """Segment one study or several, without a network: SEG, picture and report for each."""
-    from glioloop.offline import Offline  # noqa: PLC0415
+    from glioloop.offline import Offline
 
     reports = Offline(configuration.load(config)).segment(path, into, base=base)
     if as_json:
@@ -99,10 +99,10 @@ def learn(
     seg: Annotated[Path, typer.Argument(help="The corrected SEG.")],
     images: Annotated[Path, typer.Option("--images", help="The study that it corrects.")],
     config: ConfigOption = None,
-    as_json: JsonOption = False,  # noqa: FBT002
+    as_json: JsonOption = False,
 ) -> None:
     """Adapt a patient's model from a correction, without a network."""
-    from glioloop.offline import Offline  # noqa: PLC0415
+    from glioloop.offline import Offline
 
     report = Offline(configuration.load(config)).learn(seg, images)
     if as_json:

@@ -25,14 +25,17 @@ from engine.brain import clean_mask, find_brain
 from engine.head import Head
 from engine.inference import segment as run_network
 from engine.normalise import normalise, normalise_head
-from engine.runtime import Run, compile_backbone, compile_network
+from engine.runtime import Device, Run, compile_backbone, compile_network
 from engine.weights import Manifest, load, shipped
+from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Role
 from study.volume import Geometry, Volume
 
 logger = logging.getLogger(__name__)
 
 BRAIN_THRESHOLD = 0.5
+NECK_MM = 8.0
+"""What hangs on the brain by a bridge thinner than this (eye, scalp) is no brain."""
 SHARE = {"read": 0.02, "convert": 0.05, "align": 0.2, "brain": 0.25, "network": 0.95}
 """Part, of 1, of the whole work that is done when a step ends; for progress only."""
 
@@ -43,7 +46,7 @@ class Options:
 
     overlap: float = 0.25
     batch: int = 2
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
     model_folder: Path | None = None
     cache_folder: Path | None = None
@@ -174,13 +177,44 @@ def segment(
     RefusedError
         If no brain is found, a series holds no image, or the head belongs to another backbone.
     """
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "convert"):
+        volumes = {role: to_volume(chosen[role]) for role in Role}
+    return segment_volumes(volumes, networks, head, options, progress, seconds)
+
+
+def segment_volumes(
+    volumes: Mapping[Role, Volume],
+    networks: Networks,
+    head: Head | None = None,
+    options: Options | None = None,
+    progress: Callable[[float], None] | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Segmentation:
+    """Labels of images that did not need to be DICOM; otherwise as `segment`.
+
+    Parameters
+    ----------
+    volumes
+        An image for each role; a role that the model's manifest tolerates may be missing.
+    networks, head, options, progress
+        As for `segment`.
+    seconds
+        Where the time of each step is written down.
+
+    Raises
+    ------
+    RefusedError
+        As `segment`; also if a role is missing that the model needs.
+    """
     options = options or Options()
     tell = progress or _silent
     head = head or networks.head
     head.check_backbone(networks.manifest.backbone_sha256)
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "convert"):
-        volumes = {role: to_volume(chosen[role]) for role in Role}
+    seconds = {} if seconds is None else seconds
+    needed = {role for role in Role if role.value not in networks.manifest.tolerates_missing}
+    if missing := sorted(needed - set(volumes)):
+        raise RefusedError(f"{', '.join(missing)} is missing, and the model cannot do without")
     tell(SHARE["convert"])
     reference = volumes[Role.T1GD]
     with _timed(seconds, "align"):
@@ -217,8 +251,11 @@ def segment(
 def _on_grid(
     volumes: Mapping[Role, Volume], matrices: Mapping[Role, Any], grid: Geometry
 ) -> npt.NDArray[np.float32]:
-    """``(3, D, H, W)`` images on one grid, in the order of the roles."""
-    return np.stack([resample(volumes[r], grid, matrices[r]).array for r in Role])
+    """``(3, D, H, W)`` images on one grid, in the order of the roles; NaN where one is missing."""
+    missing = np.full(grid.shape, np.nan, np.float32)
+    return np.stack(
+        [resample(volumes[r], grid, matrices[r]).array if r in volumes else missing for r in Role]
+    )
 
 
 def _brain(
@@ -233,7 +270,7 @@ def _brain(
     images = normalise_head(_on_grid(volumes, matrices, coarse))
     probability = find_brain(networks.brain, images, manifest.outside_value)
     fine = resample(Volume(probability, coarse), grid)
-    return clean_mask(fine.array, BRAIN_THRESHOLD)
+    return clean_mask(fine.array, BRAIN_THRESHOLD, neck=round(NECK_MM / grid.spacing[0] / 2.0))
 
 
 def _silent(_part: float) -> None:

@@ -46,7 +46,7 @@ class Part(BaseModel):
 class Listener(Part):
     """The DICOM port."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - archives call from other machines
+    host: str = "0.0.0.0"
     """address to listen on"""
     port: Port = 11112
     """TCP port; 0 takes a free one"""
@@ -98,8 +98,8 @@ class Scope(Part):
 class Inference(Part):
     """How the network runs."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto`, `cpu` or `cuda`"""
+    device: Literal["auto", "openvino", "cuda", "torch"] = "auto"
+    """`auto`, `openvino`, `cuda` or `torch`"""
     threads: Annotated[int, Field(ge=1)] | None = None
     """CPU threads; null: as many as there are cores"""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -189,8 +189,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is the library's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: given in code, environment, YAML file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)

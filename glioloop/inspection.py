@@ -1,0 +1,105 @@
+"""``glioloop check``: is everything there that the service needs?"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from glioloop.settings import Destination, Settings
+from listener import scu
+from study.errors import GlioloopError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    fine: bool
+    detail: str
+
+    def as_row(self) -> dict[str, Any]:
+        """For a table."""
+        return {"what": self.what, "state": "ok" if self.fine else "WRONG", "detail": self.detail}
+
+
+def inspect(settings: Settings) -> list[Finding]:
+    """Look at disk, weights, processor, ports and destinations."""
+    return list(_inspect(settings))
+
+
+def _inspect(settings: Settings) -> Iterator[Finding]:
+    """One finding after another."""
+    yield _tried("disk", partial(_disk, settings))
+    for name in ("base", "brain"):
+        yield _tried(f"weights {name}", partial(_weights, settings, name))
+    yield _tried("processor", partial(_processor, settings))
+    yield _port("DICOM port", settings.listener.host, settings.listener.port)
+    yield _port("web port", settings.web.host, settings.web.port)
+    for destination in settings.destinations:
+        yield _tried(f"destination {destination.name}", partial(_echo, settings, destination))
+
+
+def _tried(what: str, look: Callable[[], str]) -> Finding:
+    """A finding, or why there is none."""
+    try:
+        return Finding(what, fine=True, detail=look())
+    except (GlioloopError, OSError) as error:
+        return Finding(what, fine=False, detail=str(error))
+
+
+def _disk(settings: Settings) -> str:
+    """Whether the data folder can be written, and how much is free."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    probe = settings.data / ".check"
+    probe.write_bytes(b"")
+    probe.unlink()
+    free = shutil.disk_usage(settings.data).free / 2**30
+    if free < settings.listener.min_free_gib:
+        raise OSError(f"{free:.1f} GiB free, {settings.listener.min_free_gib:g} must stay free")
+    return f"{free:.1f} GiB free"
+
+
+def _weights(settings: Settings, name: str) -> str:
+    """Whether a network is there, and what its manifest says."""
+    from engine.weights import load, shipped
+
+    folder = settings.inference.model_folder
+    at: Path = folder / name if folder else shipped("base" if name == "base" else "brain")
+    manifest = load(at).manifest
+    return f"{manifest.name} {manifest.version}, backbone {manifest.backbone_sha256[:12]}"
+
+
+def _processor(settings: Settings) -> str:
+    """What the network will run on."""
+    from engine.runtime import compile_backbone
+    from engine.weights import load, shipped
+
+    folder = settings.inference.model_folder
+    model = load(folder / "base" if folder else shipped("base"))
+    run = compile_backbone(model, settings.inference.device, threads=settings.inference.threads)
+    return f"{run.device}, {run.precision}, {run.threads} threads"
+
+
+def _port(what: str, host: str, port: int) -> Finding:
+    """Whether a port is free; one in use may well be the running service."""
+    if port == 0:
+        return Finding(what, fine=True, detail="any free one")
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        return Finding(
+            what, fine=True, detail=f"{port} is in use: by the service? ({error.strerror})"
+        )
+    return Finding(what, fine=True, detail=f"{port} is free")
+
+
+def _echo(settings: Settings, at: Destination) -> str:
+    """Whether a destination answers a C-ECHO."""
+    scu.echo(scu.Peer(at.ae_title, at.host, at.port, settings.delivery.calling_ae))
+    return f"{at.ae_title} at {at.host}:{at.port} answers"

@@ -1,0 +1,229 @@
+"""The same pipeline on files, without a network: ``glioloop identify``, ``segment``, ``learn``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pydicom
+
+from converter.identify import Identification, identify
+from converter.series import Series, scan
+from converter.volume import to_volume
+from dicomseg.facts import read_facts
+from dicomseg.identity import ResultIdentity
+from dicomseg.preview import montage
+from dicomseg.write import write_seg
+from engine.adapt import FitSettings
+from engine.head import Head
+from glioloop import durable, learning, pipeline, results
+from glioloop.label_file import labels_to_bytes
+from glioloop.models import BASE
+from glioloop.results import Choice, Recipe
+from glioloop.settings import Settings
+from glioloop.site import open_site
+from study.errors import HeldError, RefusedError
+from study.tissue import Role
+
+
+def studies(path: Path) -> dict[str, list[Series]]:
+    """Series below a path by StudyInstanceUID, in order of date.
+
+    Raises
+    ------
+    RefusedError
+        If there is no such path, or nothing in it is a readable DICOM image.
+    """
+    if not path.exists():
+        raise RefusedError(f"there is no file or folder {path}")
+    scanned = scan([path])
+    if not scanned.series:
+        reasons = sorted({refusal.reason for refusal in scanned.refused})[:3]
+        raise RefusedError(f"nothing in {path} is a readable DICOM image. {'; '.join(reasons)}")
+    found: dict[str, list[Series]] = {}
+    for series in sorted(scanned.series, key=_date):
+        found.setdefault(series.study_uid, []).append(series)
+    return found
+
+
+def identify_studies(path: Path) -> dict[str, Identification]:
+    """Which series is what, for each study below a path."""
+    return {study_uid: identify(series) for study_uid, series in studies(path).items()}
+
+
+class Offline:
+    """Segmenting and learning from files, with the models of the settings' data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._site = open_site(settings)
+        self._options = pipeline.Options(
+            overlap=settings.inference.overlap,
+            batch=settings.inference.batch,
+            device=settings.inference.device,
+            threads=settings.inference.threads,
+            model_folder=settings.inference.model_folder,
+            cache_folder=self._site.cache_folder,
+        )
+
+    def segment(self, path: Path, into: Path, *, base: bool) -> list[dict[str, Any]]:
+        """Segment every study below a path; one folder and one report for each."""
+        networks = pipeline.prepare_networks(self._options)
+        return list(self._segment_all(path, into, networks, base=base))
+
+    def learn(self, seg: Path, images: Path) -> dict[str, Any]:
+        """Adapt a patient's model from a corrected SEG and the study that it corrects.
+
+        Raises
+        ------
+        RefusedError
+            If the SEG is another study's or another patient's, or the patient has no usable ID.
+        """
+        if not seg.is_file():
+            raise RefusedError(f"there is no file {seg}")
+        facts = read_facts(seg)
+        found = studies(images)
+        if facts.study_uid not in found:
+            raise RefusedError(f"the SEG belongs to study {facts.study_uid}, not among the images")
+        chosen = _complete(found[facts.study_uid])
+        header = chosen[Role.T1GD].header
+        key = self._site.patient(header, "")
+        if key is None:
+            raise RefusedError("the patient has no usable Patient ID: nothing is learnt for nobody")
+        if str(header.get("PatientID", "")).strip() != facts.patient_id.strip():
+            raise RefusedError("the SEG is another patient's than the images")
+        networks = pipeline.prepare_networks(self._options)
+        wanted = self._site.settings.adaptation
+        with TemporaryDirectory(prefix="glioloop-") as folder:
+            into = Path(folder)
+            made = self._write(facts.study_uid, chosen, networks, None, "base", into)
+            result = Path(made["folder"])
+            lesson = learning.Lesson(result, seg, result / "sample.npz", {}, looked_at=True)
+            fit = learning.learn(
+                [lesson],
+                networks,
+                self._options,
+                FitSettings(largest_loss=wanted.largest_loss, largest_drift=wanted.largest_drift),
+                wanted.voxels,
+                _ignore,
+            )
+        report = {
+            "accepted": fit.accepted,
+            "reason": fit.reason,
+            "dice_base": dict(fit.dice_base),
+            "dice_fitted": dict(fit.dice_fitted),
+        }
+        if not fit.accepted:
+            return report
+        models = self._site.models
+        version = models.accept(
+            key,
+            parent=BASE,
+            backbone=networks.manifest.backbone_sha256,
+            head=json.loads(fit.head.to_json()),
+            corrections=(facts.sop_instance_uid,),
+            metrics={name: report[name] for name in ("dice_base", "dice_fitted")},
+            software=metadata.version("glioloop"),
+        )
+        return {**report, "head": models.patient(key).name(version.number)}
+
+    def _segment_all(
+        self, path: Path, into: Path, networks: pipeline.Networks, *, base: bool
+    ) -> Iterator[dict[str, Any]]:
+        """One report after another, earliest study first."""
+        for study_uid, series in studies(path).items():
+            chosen = _complete(series)
+            key = None if base else self._site.patient(chosen[Role.T1GD].header, "")
+            head, name = None, "base"
+            if key is not None:
+                models = self._site.models.patient(key)
+                used = models.in_use(networks.manifest.backbone_sha256)
+                if used is not None:
+                    head, name = Head.from_json(json.dumps(used.head)), models.name(used.number)
+            yield self._write(study_uid, chosen, networks, head, name, into)
+
+    def _write(
+        self,
+        study_uid: str,
+        chosen: Mapping[Role, Series],
+        networks: pipeline.Networks,
+        head: Head | None,
+        name: str,
+        into: Path,
+    ) -> dict[str, Any]:
+        """Segment one study and write all its files into a folder of its own."""
+        made = pipeline.segment(chosen, networks, head, self._options)
+        identity = _identity(chosen, networks, name, self._options)
+        folder = into / identity.result_id
+        t1gd = chosen[Role.T1GD]
+        sources = [pydicom.dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
+        files = {
+            results.SEG: write_seg(made.labels, sources, identity),
+            results.LABELS: labels_to_bytes(made.labels),
+            results.KEPT: made.kept.to_bytes(),
+            "preview.png": montage(
+                to_volume(t1gd), made.labels, model_version=identity.algorithm_version
+            ),
+        }
+        report = {
+            "study_uid": study_uid,
+            "result_id": identity.result_id,
+            "model": identity.algorithm_version,
+            "head": name,
+            "volumes_ml": made.volumes_ml(),
+            "seconds": dict(made.seconds),
+            "series": {role.value: s.series_uid for role, s in chosen.items()},
+            "folder": str(folder),
+        }
+        files[results.REPORT] = json.dumps(report, indent=1).encode()
+        for file, content in files.items():
+            durable.write(folder / file, content)
+        return report
+
+
+def _identity(
+    chosen: Mapping[Role, Series], networks: pipeline.Networks, head: str, options: pipeline.Options
+) -> ResultIdentity:
+    """Name of a result, by the same rule as the service's."""
+    manifest = networks.manifest
+    choice = Choice(
+        {r: s.series_uid for r, s in chosen.items()},
+        {r: [i.sop_instance_uid for i in s.instances] for r, s in chosen.items()},
+    )
+    recipe = Recipe(
+        choice=choice.id,
+        model=f"{manifest.name} {manifest.version}",
+        backbone=manifest.backbone_sha256,
+        head=head,
+        settings={"overlap": options.overlap},
+        request=0,
+    )
+    return ResultIdentity(
+        result_id=recipe.result_id,
+        model_name=manifest.name,
+        model_version=manifest.version,
+        head_version=head,
+        created=datetime.now(UTC),
+    )
+
+
+def _complete(series: list[Series]) -> Mapping[Role, Series]:
+    """The three sequences; `HeldError` where one is missing or ambiguous."""
+    found = identify(series)
+    if len(found.chosen) < len(Role):
+        raise HeldError(f"study {series[0].study_uid}: {found.explain()}")
+    return found.chosen
+
+
+def _date(series: Series) -> tuple[str, str]:
+    """When a study was made."""
+    header = series.header
+    return str(header.get("StudyDate", "")), str(header.get("StudyTime", ""))
+
+
+def _ignore(_part: float) -> None:
+    """Progress that nobody watches."""
