@@ -17,6 +17,8 @@ Ints = npt.NDArray[np.int64]
 
 GAP_PART = 0.2
 """Largest gap between folds, in parts of a lesion's extent; small lesions get smaller gaps."""
+LEAST_ALONE = 100.0
+"""Voxels of a class that was not outlined, below which nothing is said about its drift."""
 LEAST_BLOCKS = 2
 """A fold has at least this many blocks of `BLOCK_MM` of a lesion."""
 
@@ -107,7 +109,8 @@ class Trial:
     dice
         With the correction: each outlined class, and regions all of whose classes were outlined.
     left_alone
-        Dice of the classes that were not outlined, with what the base head says of them.
+        Dice of the classes that were not outlined, with what the base head says of them, where
+        that is `LEAST_ALONE` voxels or more.
     converged
         Whether all fits reached their minimum.
     """
@@ -158,7 +161,7 @@ def judge(
             dice[name] = _dice(told, np.isin(found, numbers) & spoken, mass)
         silent = _rows(samples, [not classes & s.outlined for s in samples]) & (claimed == 0)
         kept = np.isin(wanted, numbers) & silent
-        if len(classes) == 1 and kept.any():
+        if len(classes) == 1 and mass[kept].sum() >= LEAST_ALONE:
             left_alone[name] = _dice(kept, np.isin(found, numbers) & silent, mass)
     return Trial(strength, dice, left_alone, converged)
 

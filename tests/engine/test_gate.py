@@ -98,11 +98,19 @@ def test_dice_is_weighted_and_regions_need_all_their_classes() -> None:
 
 
 def test_partial_corrections_measure_what_they_outline_and_that_the_rest_is_left_alone() -> None:
-    sample = told([3, 0, 0, 0], outlined=frozenset({Tissue.ENHANCING}))
+    sample = told([3, 0, 0, 0], weight=[50] * 4, outlined=frozenset({Tissue.ENHANCING}))
     base = chosen([3, 2, 2, 0])
     trial = judge([sample], base, chosen([3, 2, 0, 0]), 1.0, converged=True)
     assert trial.dice == {"enhancing": 1.0}
     assert trial.left_alone == {"edema": pytest.approx(2 / 3)}
+
+
+def test_a_few_voxels_of_a_class_that_was_not_outlined_say_nothing_about_drift() -> None:
+    sample = told([3, 0, 0], weight=[50, 99, 1], outlined=frozenset({Tissue.ENHANCING}))
+    drifted = chosen([3, 0, 0])
+    assert judge([sample], chosen([3, 2, 0]), drifted, 1.0, converged=True).left_alone == {}
+    full = judge([sample], chosen([3, 2, 2]), drifted, 1.0, converged=True)
+    assert full.left_alone == {"edema": 0.0}
 
 
 def test_a_class_is_measured_only_on_studies_where_it_was_outlined() -> None:
