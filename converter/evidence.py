@@ -59,7 +59,7 @@ class Evidence:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
-        return asdict(self)
+        return asdict(self) | {"rules": [asdict(rule) for rule in self.rules]}
 
     def against(self) -> str:
         """Why this series is no candidate, in words; empty where nothing speaks against it."""
