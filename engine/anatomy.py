@@ -25,7 +25,7 @@ class Substance(IntEnum):
 
     AIR = 0
     SOFT = 1
-    """Scalp and the fatty tissue below it."""
+    """Fat and other soft tissue below the skin."""
     CORTICAL_BONE = 2
     MARROW = 3
     MUSCLE = 4
@@ -52,10 +52,13 @@ class Substance(IntEnum):
     """A distractor: bright on FLAIR and T2, no tumour."""
     INFILTRATED = 23
     """Tumour core that does not enhance."""
+    SKIN = 24
+    """Scalp, and whatever lies at the surface."""
 
 
 _FREESURFER: dict[Substance, tuple[int, ...]] = {
-    Substance.SOFT: (511, 507),
+    Substance.SOFT: (507,),
+    Substance.SKIN: (511,),
     Substance.CORTICAL_BONE: (515,),
     Substance.MARROW: (516,),
     Substance.MUSCLE: (508, 530),

@@ -57,9 +57,9 @@ def find_brain(
 
 
 def clean_mask(
-    probability: npt.NDArray[np.floating], threshold: float = 0.5
+    probability: npt.NDArray[np.floating], threshold: float = 0.5, *, neck: int = 0
 ) -> npt.NDArray[np.bool_]:
-    """One brain without holes.
+    """One brain without holes, and without what hangs on it by a thin bridge.
 
     Parameters
     ----------
@@ -67,6 +67,8 @@ def clean_mask(
         ``(D, H, W)`` from `find_brain`, on any grid.
     threshold
         From which probability a voxel is brain.
+    neck
+        Bridges up to twice this many voxels thick are cut: eye, mucosa and scalp hang on by such.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def clean_mask(
     RefusedError
         If no voxel reaches the threshold.
     """
-    parts, count = ndimage.label(probability >= threshold)
+    likely = probability >= threshold
+    parts, count = ndimage.label(_eroded(likely, neck))
     if not count:
         raise RefusedError(
             f"no brain was found: the highest probability is {float(probability.max()):.2f},"
@@ -86,5 +89,16 @@ def clean_mask(
         )
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
-    filled: npt.NDArray[np.bool_] = ndimage.binary_fill_holes(parts == sizes.argmax())
+    core = parts == sizes.argmax()
+    # Grown back into the likely voxels only, a little further than it was eroded.
+    grown = ndimage.binary_dilation(core, iterations=neck + 1, mask=likely) if neck else core
+    filled: npt.NDArray[np.bool_] = ndimage.binary_fill_holes(grown)
     return filled
+
+
+def _eroded(mask: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    """Erode; where nothing would be left, as it was."""
+    if not steps:
+        return mask
+    inner: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, iterations=steps)
+    return inner if inner.any() else mask

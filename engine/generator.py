@@ -43,7 +43,8 @@ _TEXTURED = {
     Substance.INFILTRATED: 0.10,
     Substance.CAVITY: 0.04,
     Substance.BLOOD: 0.25,
-    Substance.SOFT: 0.25,
+    Substance.SOFT: 0.45,
+    Substance.SKIN: 0.35,
     Substance.MUSCLE: 0.20,
     Substance.MARROW: 0.20,
     Substance.MUCOSA: 0.15,
@@ -53,6 +54,25 @@ _TEXTURED = {
     Substance.BRAINSTEM: 0.04,
 }
 """Greatest relative variation of relaxation times within a substance."""
+
+
+SCATTER = 0.07
+"""Standard deviation of the logarithm of relaxation times and densities from head to head."""
+SCATTER_OUTSIDE = 0.4
+"""The same outside the brain: fat suppression, flow, coils and age make anything of these."""
+_OUTSIDE = (
+    Substance.SOFT,
+    Substance.SKIN,
+    Substance.CORTICAL_BONE,
+    Substance.MARROW,
+    Substance.MUSCLE,
+    Substance.MUCOSA,
+    Substance.EYE,
+    Substance.ARTERY,
+    Substance.VEIN,
+    Substance.DURA,
+    Substance.CORD,
+)
 
 
 @dataclass(frozen=True)
@@ -294,13 +314,20 @@ def _with_dura(substances: HeadMap, spacing_mm: float) -> HeadMap:
     return result
 
 
+def _scatter() -> npt.NDArray[np.float64]:
+    """Scatter of each substance."""
+    scatter = np.full(len(Substance), SCATTER)
+    scatter[list(_OUTSIDE)] = SCATTER_OUTSIDE
+    return scatter
+
+
 def _relaxation_maps(
     substances: HeadMap, spacing_mm: float, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """T1, T2 (ms) and proton density of every voxel, with texture."""
     tesla = float(rng.choice((1.5, 3.0), p=(0.45, 0.55)))
     table = signal.at_field(signal.relaxation(), tesla)
-    table = table * np.exp(rng.normal(0.0, 0.07, table.shape))
+    table = table * np.exp(rng.normal(0.0, 1.0, table.shape) * _scatter()[:, None])
     variation = np.zeros(len(table))
     for substance, most in _TEXTURED.items():
         variation[substance] = rng.uniform(0.2, 1.0) * most

@@ -65,7 +65,8 @@ def phantom_map(rng: np.random.Generator) -> HeadMap:
     # Distances outward from the brain's surface, in units of the mean radius.
     mm = 1.0 / float(radii.mean())
     neck = (k < 70) & (((i - 118.0) / 62.0) ** 2 + ((j - 90.0) / 55.0) ** 2 < 1.0)
-    head[(brain < 1.0 + 17.0 * mm) | neck] = Substance.SOFT
+    head[(brain < 1.0 + 17.0 * mm) | neck] = Substance.SKIN
+    head[brain < 1.0 + 14.0 * mm] = Substance.SOFT
     head[neck & (((i - 125.0) / 42.0) ** 2 + ((j - 90.0) / 42.0) ** 2 < 1.0)] = Substance.MUSCLE
     head[brain < 1.0 + 11.0 * mm] = Substance.CORTICAL_BONE
     head[(brain > 1.0 + 6.5 * mm) & (brain < 1.0 + 9.0 * mm)] = Substance.MARROW

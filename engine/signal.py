@@ -44,6 +44,7 @@ _AT_3T: Mapping[Substance, tuple[float, float, float]] = {
     Substance.BLOOD: (600.0, 90.0, 0.80),
     Substance.LESION_OF_WHITE_MATTER: (1350.0, 140.0, 0.85),
     Substance.INFILTRATED: (1650.0, 170.0, 0.88),
+    Substance.SKIN: (600.0, 60.0, 0.80),
 }
 """T1 (ms), T2 (ms) and proton density of each substance, before gadolinium."""
 

@@ -83,7 +83,7 @@ def validate_brain(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int 
     spacing = model.manifest.spacing_mm
     values = []
     for number in range(heads):
-        sample = _sample(maps, spacing, (72, 80, 64), np.random.default_rng((seed, number)))
+        sample = _sample(maps, spacing, (56, 72, 56), np.random.default_rng((seed, number)))
         images = normalise_head(sample.images)
         probability = find_brain(run, images, model.manifest.outside_value)
         values.append(dice(clean_mask(probability), sample.brain))

@@ -27,8 +27,8 @@ from study.errors import RefusedError
 PLANS = {
     "tumour": (Plan(), Recipe()),
     "brain": (
-        Plan("brain", 360, 2, 0, 3e-3, 30, 64, (1.0, 1.0, 1.0)),
-        Recipe("brain", (72, 80, 64), (2.8, 3.3)),
+        Plan("brain", 300, 2, 0, 3e-3, 30, 64, (1.0, 1.0, 1.0)),
+        Recipe("brain", (56, 72, 56), (3.1, 3.6)),
     ),
 }
 """Plan and recipe of each task; the shipped models were made with them."""
@@ -36,7 +36,7 @@ _LABELS = {
     "tumour": ("background", "necrosis", "edema", "enhancing"),
     "brain": ("outside", "brain", "tumour"),
 }
-_SPACING_MM = {"tumour": 2.0, "brain": 3.0}
+_SPACING_MM = {"tumour": 2.0, "brain": 3.3}
 
 
 InstallOption = Annotated[

@@ -59,3 +59,20 @@ def test_a_voxel_at_the_threshold_is_brain() -> None:
 def test_no_brain_is_said() -> None:
     with pytest.raises(RefusedError, match=r"no brain was found: the highest probability is 0\.40"):
         clean_mask(np.full((3, 3, 3), 0.4))
+
+
+def test_what_hangs_on_the_brain_by_a_thin_bridge_is_cut_off():
+    probability = np.zeros((20, 20, 40), np.float32)
+    probability[4:16, 4:16, 4:16] = 1.0  # brain
+    probability[9:11, 9:11, 16:26] = 1.0  # bridge, two voxels thick
+    probability[6:14, 6:14, 26:32] = 1.0  # eye
+    mask = clean_mask(probability, neck=2)
+    assert mask[5:15, 5:15, 5:15].all()
+    assert not mask[:, :, 20:].any()
+    assert clean_mask(probability)[:, :, 28].any()
+
+
+def test_a_mask_too_thin_to_be_eroded_is_kept():
+    probability = np.zeros((9, 9, 9), np.float32)
+    probability[4, 2:7, 2:7] = 1.0
+    assert clean_mask(probability, neck=2).sum() == 25
