@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -11,7 +13,7 @@ from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicomseg.headers import numbers
@@ -24,6 +26,20 @@ MAX_SEGMENTS = 256
 MAX_FRAMES = 20_000
 MAX_SIDE = 2048
 """Limits on a Segmentation that is read at all: segments, frames, and rows or columns."""
+
+DAMAGE = (
+    RecursionError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    NotImplementedError,
+    struct.error,
+    BytesLengthException,
+)
+"""What pydicom raises on damaged files."""
 
 ReferencedImages = Mapping[str, Plane]
 """SOP Instance UID of an image to its plane."""
@@ -100,14 +116,10 @@ def open_seg(data: Path | bytes, *, pixels: bool = True) -> Dataset:
         class.
     """
     source = BytesIO(data) if isinstance(data, bytes) else data
-    try:
+    with _refusing_damage():
         dataset = dcmread(source, stop_before_pixels=not pixels, force=False)
         transfer_syntax = dataset.file_meta.get("TransferSyntaxUID", "")
         sop_class = str(dataset.get("SOPClassUID", ""))
-    except InvalidDicomError as error:
-        raise RefusedError("it is no DICOM Part 10 file") from error
-    except (RecursionError, EOFError, ValueError, OverflowError, NotImplementedError) as error:
-        raise RefusedError(f"it cannot be parsed as DICOM ({type(error).__name__})") from error
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         raise RefusedError("it is deflated as a whole; send it in Explicit VR Little Endian")
     if sop_class not in {SEGMENTATION, LABEL_MAP_SEGMENTATION}:
@@ -138,6 +150,12 @@ def facts_of(dataset: Dataset, images: ReferencedImages | None = None) -> SegFac
     RefusedError
         If the header contradicts itself, misses what reading needs, or exceeds the limits here.
     """
+    with _refusing_damage():
+        return _facts(dataset, images or {})
+
+
+def _facts(dataset: Dataset, images: ReferencedImages) -> SegFacts:
+    """Body of `facts_of`."""
     segments = _segments(dataset)
     rows, columns = _count(dataset, "Rows", MAX_SIDE), _count(dataset, "Columns", MAX_SIDE)
     shared = _first(dataset, "SharedFunctionalGroupsSequence") or Dataset()
@@ -160,7 +178,7 @@ def facts_of(dataset: Dataset, images: ReferencedImages | None = None) -> SegFac
         made=_made(dataset),
         segmentation_type=_segmentation_type(dataset),
         segments=segments,
-        frames=_frames(dataset, shared, {s.number for s in segments}, images or {}),
+        frames=_frames(dataset, shared, {s.number for s in segments}, images),
         rows=rows,
         columns=columns,
         slice_spacing=_maybe_number(measures, "SpacingBetweenSlices"),
@@ -175,6 +193,27 @@ def facts_of(dataset: Dataset, images: ReferencedImages | None = None) -> SegFac
                   "PerFrameFunctionalGroupsSequence")
         ),
     )  # fmt: skip
+
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """Turn what a damaged file makes the parser raise into a refusal.
+
+    Sequences are parsed when they are first looked at, so that damage shows late.
+    """
+    try:
+        yield
+    except RefusedError:
+        raise
+    except InvalidDicomError as error:
+        raise RefusedError("it is no DICOM Part 10 file") from error
+    except OSError as error:
+        # The disk's errors have a number, pydicom's own have not.
+        if error.errno is not None:
+            raise
+        raise RefusedError("it ends too early, or is damaged") from error
+    except DAMAGE as error:
+        raise RefusedError(f"it cannot be parsed as DICOM ({type(error).__name__})") from error
 
 
 def _segmentation_type(dataset: Dataset) -> str:

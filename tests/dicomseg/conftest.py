@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
+import highdicom as hd
 import numpy as np
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicomseg.identity import ResultIdentity
 from study.tissue import Tissue
@@ -124,3 +129,109 @@ def identity() -> ResultIdentity:
 def new_series() -> Callable[..., SourceSeries]:
     """`make_series`, for tests that need several."""
     return make_series
+
+
+def edited(encoded: bytes, edit: Callable[[Dataset], None]) -> bytes:
+    """A file with a change in it."""
+    ds = dcmread(BytesIO(encoded))
+    edit(ds)
+    buffer = BytesIO()
+    ds.save_as(buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def edit_seg() -> Callable[..., bytes]:
+    """`edited`."""
+    return edited
+
+
+def packed_rle(raw: bytes) -> bytes:
+    """One RLE frame of one segment, in literal runs and one replicated one where it pays."""
+    found, at = bytearray(), 0
+    while at < len(raw):
+        run = 1
+        while run < 128 and at + run < len(raw) and raw[at + run] == raw[at]:
+            run += 1
+        if run > 1:
+            found += bytes([257 - run, raw[at]])
+            at += run
+        else:
+            found += bytes([0, raw[at]])
+            at += 1
+    if len(found) % 2:
+        found += b"\x80"
+    return struct.pack("<16I", 1, 64, *[0] * 14) + bytes(found)
+
+
+def set_frames(ds: Dataset, frames: list[bytes], transfer_syntax: str) -> None:
+    """Give a Segmentation encapsulated frames."""
+    ds.PixelData = encapsulate(frames)
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax)
+
+
+@pytest.fixture
+def encapsulated() -> Callable[..., bytes]:
+    """A function (file, how): the frames of a native BINARY file encoded by ``how(bits)``."""
+
+    def convert(encoded: bytes, how: Callable[[bytes], bytes], transfer_syntax: str) -> bytes:
+        ds = dcmread(BytesIO(encoded))
+        frames = [
+            how(np.packbits(frame.reshape(-1), bitorder="little").tobytes())
+            for frame in np.atleast_3d(ds.pixel_array)
+        ]
+        deflated = transfer_syntax == "1.2.840.10008.1.2.8.1"
+        set_frames(ds, frames, "1.2.840.10008.1.2.4.50" if deflated else transfer_syntax)
+        buffer = BytesIO()
+        ds.save_as(buffer)
+        # pydicom does not write the one it does not know; both have 22 bytes.
+        known, unknown = b"1.2.840.10008.1.2.4.50", b"1.2.840.10008.1.2.8.1\0"
+        found = buffer.getvalue()
+        return found.replace(known, unknown, 1) if deflated else found
+
+    return convert
+
+
+def other_encoding(
+    series: SourceSeries,
+    kind: str,
+    transfer_syntax: str = "1.2.840.10008.1.2.1",
+    array: np.ndarray | None = None,
+) -> bytes:
+    """A Segmentation as highdicom's users write it: codes, no colours, no tracking UIDs."""
+    described = [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=codes.SCT.Tissue,
+            segmented_property_type=codes.SCT.Tissue,
+            algorithm_type="MANUAL",
+        )
+        for number, label in [(1, "NCR"), (2, "ED"), (3, "ET")]
+    ]
+    seg = hd.seg.Segmentation(
+        source_images=series.instances,
+        pixel_array=series.labels.array if array is None else array,
+        segmentation_type=kind,
+        segment_descriptions=described,
+        series_instance_uid="1.2.3.10",
+        series_number=1,
+        sop_instance_uid="1.2.3.11",
+        instance_number=1,
+        manufacturer="Elsewhere",
+        manufacturer_model_name="Tool",
+        software_versions="1",
+        device_serial_number="1",
+        transfer_syntax_uid=transfer_syntax,
+    )
+    buffer = BytesIO()
+    seg.save_as(buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def foreign_seg() -> Callable[..., bytes]:
+    """`other_encoding`."""
+    return other_encoding

@@ -1,26 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from dicomseg.validate import validate_seg
 from dicomseg.write import write_seg
 from study.errors import FailedError
 from study.volume import Volume
-
-
-def edited(encoded: bytes, edit: Callable[[Dataset], None]) -> bytes:
-    """A file with a change in it."""
-    ds = dcmread(BytesIO(encoded))
-    edit(ds)
-    buffer = BytesIO()
-    ds.save_as(buffer)
-    return buffer.getvalue()
 
 
 def test_what_was_meant_passes(series, identity):
@@ -57,23 +46,23 @@ def test_another_place_is_found(axis, mm, series, identity):
         validate_seg(encoded, moved)
 
 
-def test_another_label_is_found(series, identity):
+def test_another_label_is_found(series, identity, edit_seg):
     """A reader would take the segment for something else."""
 
     def rename(ds: Dataset) -> None:
         ds.SegmentSequence[0].SegmentLabel = "Edema"
 
-    encoded = edited(write_seg(series.labels, series.instances, identity), rename)
+    encoded = edit_seg(write_seg(series.labels, series.instances, identity), rename)
     with pytest.raises(FailedError, match="describes the segments"):
         validate_seg(encoded, series.labels)
 
 
-def test_a_file_that_cannot_be_read_is_found(series, identity):
+def test_a_file_that_cannot_be_read_is_found(series, identity, edit_seg):
     """Whatever the library says about it."""
 
     def damage(ds: Dataset) -> None:
         del ds.SegmentSequence
 
-    encoded = edited(write_seg(series.labels, series.instances, identity), damage)
+    encoded = edit_seg(write_seg(series.labels, series.instances, identity), damage)
     with pytest.raises(FailedError, match="cannot be read back"):
         validate_seg(encoded, series.labels)
