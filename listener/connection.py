@@ -100,8 +100,16 @@ def _bounded(read: Callable[[int], bytearray], largest: int) -> Callable[[int], 
     return recv
 
 
-def close(association: Association) -> None:
-    """Cut the connection; pynetdicom then ends the association. From any thread."""
-    wrapper = association.dul.socket
-    if wrapper is not None and wrapper.socket is not None:
-        wrapper.socket.shutdown(socket.SHUT_RDWR)
+def hang_up(event: Event) -> None:
+    """Read nothing more from a connection: to pynetdicom it then ends with the next byte.
+
+    An abort would wait for the very thread that calls this.
+    """
+    wrapper = event.assoc.dul.socket
+    if wrapper is not None:
+        wrapper.recv = _nothing  # type: ignore[assignment, method-assign]
+
+
+def _nothing(_nr_bytes: int) -> bytearray:
+    """What is read from a connection that has ended."""
+    return bytearray()

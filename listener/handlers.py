@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from listener import statuses
-from listener.connection import caller, close, log_context
+from listener.connection import caller, hang_up, log_context
 from listener.header import DamagedError, is_uid, read_header
 from listener.inbox import Inbox, Received, received
 from listener.part10 import Arrival
@@ -61,12 +61,12 @@ def handle_pdu(event: Event, max_object_bytes: int) -> None:
     if gathered is not None and gathered.tell() > max_object_bytes:
         who = caller(event.assoc)
         logger.error(
-            "%s: closed, a data set of more than %d bytes",
+            "%s: hung up on, a data set of more than %d bytes",
             who,
             max_object_bytes,
             extra=log_context(who),
         )
-        close(event.assoc)
+        hang_up(event)
 
 
 def handle_end(event: Event, how: str) -> None:

@@ -30,6 +30,9 @@ from study.errors import FailedError, RefusedError
 
 Handler = Callable[[evt.Event], int]
 
+# pynetdicom drops such sockets when the peer has hung up before.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 
 @pytest.fixture
 def archive(stop_later: Callable[[Callable[[], None]], None]) -> Callable[..., Peer]:
@@ -103,7 +106,6 @@ def test_nothing_to_send_needs_no_archive() -> None:
     store(Peer("ARCHIVE", "127.0.0.1", 1), [])
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # pynetdicom leaves it
 def test_a_dead_port_is_tried_again_later(tmp_path: Path, free_port: Callable[[], int]) -> None:
     peer = Peer("ARCHIVE", "127.0.0.1", free_port())
 
