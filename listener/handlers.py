@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from listener import statuses
@@ -151,13 +152,15 @@ def _store(
     who = caller(event.assoc)
     arrival = Arrival.now(str(event.context.transfer_syntax), who.calling, who.called)
     header = read_header(data_set, arrival.transfer_syntax_uid)
-    if (header.sop_class_uid or sop_class) != sop_class:
-        return statuses.DOES_NOT_MATCH_SOP_CLASS, "the data set is of another SOP class"
-    if (header.sop_instance_uid or sop_instance) != sop_instance:
+    unnamed = not header.sop_class_uid and sop_class not in KEPT
+    if header.sop_class_uid != sop_class and not unnamed:
+        return statuses.DOES_NOT_MATCH_SOP_CLASS, "the data set is of another SOP class, or of none"
+    if header.sop_instance_uid != sop_instance and header.sop_instance_uid:
         return statuses.DOES_NOT_MATCH_SOP_CLASS, "the data set is another SOP instance"
-    if header.sop_class_uid in KEPT:
+    if sop_class in KEPT:
         entry = inbox.store(data_set, header, arrival)
     else:
+        header = replace(header, sop_class_uid=sop_class, sop_instance_uid=sop_instance)
         entry = received(header, arrival, hashlib.sha256(data_set).hexdigest())
     if entry.conflict and not entry.repeated:
         logger.warning(

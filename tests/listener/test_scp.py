@@ -243,6 +243,31 @@ def test_random_bytes_are_not_understood(listen, tmp_path: Path) -> None:
     assert send(running.port, [noise]) == [0xC000]
 
 
+def test_an_image_that_does_not_say_its_class_is_refused_and_not_dropped(
+    listen, tmp_path: Path
+) -> None:
+    running = listen()
+    unnamed = make_instance()
+    del unnamed.SOPClassUID
+
+    assert send(running.port, [write_file(tmp_path / "x.dcm", encode(unnamed))]) == [0xA900]
+    assert running.ledger == []
+
+
+def test_what_is_dropped_is_entered_by_the_name_that_its_command_gives(
+    listen, tmp_path: Path
+) -> None:
+    running = listen()
+    unnamed = make_instance()
+    del unnamed.SOPClassUID
+    del unnamed.SOPInstanceUID
+    file = write_file(tmp_path / "x.dcm", encode(unnamed), SECONDARY_CAPTURE, "1.2.3.4.1.8")
+
+    assert send(running.port, [file], sop_class=SECONDARY_CAPTURE) == [0x0000]
+    [entry] = running.ledger
+    assert (entry.sop_class_uid, entry.sop_instance_uid) == (SECONDARY_CAPTURE, "1.2.3.4.1.8")
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")  # on the sender's side
 @pytest.mark.parametrize(
     ("sop_class", "sop_instance", "status"),
