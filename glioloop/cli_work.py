@@ -27,7 +27,7 @@ def register(parent: typer.Typer) -> None:
 
 def serve(config: ConfigOption = None) -> None:
     """Run the service: listener, workers and web page, until it is told to end."""
-    from glioloop.service import Service
+    from glioloop.service import Service  # noqa: PLC0415 - other commands need not wait for it
 
     settings = configuration.load(config)
     logging.basicConfig(
@@ -49,7 +49,7 @@ def serve(config: ConfigOption = None) -> None:
 
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Look whether everything is there: disk, weights, ports, destinations, GPU."""
-    from glioloop.inspection import inspect
+    from glioloop.inspection import inspect  # noqa: PLC0415 - other commands need not wait for it
 
     found = inspect(configuration.load(config))
     show([finding.as_row() for finding in found], as_json=as_json, title="check")
@@ -59,7 +59,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def identify(path: PathArgument, as_json: JsonOption = False) -> None:
     """Say which series is FLAIR, T1gd and T2, and why."""
-    from glioloop.offline import identify_studies
+    from glioloop.offline import identify_studies  # noqa: PLC0415
 
     found = identify_studies(path)
     if as_json:
@@ -82,7 +82,7 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Segment one study or several, without a network: SEG, picture and report for each."""
-    from glioloop.offline import Offline
+    from glioloop.offline import Offline  # noqa: PLC0415 - other commands need not wait for it
 
     reports = Offline(configuration.load(config)).segment(path, into, base=base)
     if as_json:
@@ -102,7 +102,7 @@ def learn(
     as_json: JsonOption = False,
 ) -> None:
     """Adapt a patient's model from a correction, without a network."""
-    from glioloop.offline import Offline
+    from glioloop.offline import Offline  # noqa: PLC0415 - other commands need not wait for it
 
     report = Offline(configuration.load(config)).learn(seg, images)
     if as_json:

@@ -120,7 +120,7 @@ class Corrections:
         if not fit["accepted"]:
             self._set(row, CorrectionState.NOT_BETTER, fit["reason"], report=report)
             return {"state": CorrectionState.NOT_BETTER, "reason": fit["reason"]}
-        assert row.patient_key is not None
+        assert row.patient_key is not None  # noqa: S101 - it was queued under one
         key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
         used = self._site.models.patient(key).in_use(backbone)
         made = self._site.models.accept(
@@ -283,7 +283,7 @@ def _may_concern(facts: SegFacts, result: ResultRow) -> bool:
 
 def _lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
     """`glioloop.learning.Lesson` of a correction, as JSON."""
-    assert row.result_id is not None
+    assert row.result_id is not None  # noqa: S101 - it was queued under one
     sample = f"sample-{hashlib.sha256(row.sop_instance_uid.encode()).hexdigest()[:16]}.npz"
     return {
         "result": str(site.results.path(row.result_id, ".").absolute()),

@@ -63,7 +63,7 @@ class Deliveries:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
             raise
         except RefusedError as error:
-            logger.error("result %s is refused by %s: %s", result_id, destination, error)
+            logger.error("result %s is refused by %s: %s", result_id, destination, error)  # noqa: TRY400
             self._put(result_id, destination, study_uid, DeliveryState.REFUSED, str(error))
             return f"refused: {error}"
         self._put(result_id, destination, study_uid, DeliveryState.DELIVERED)

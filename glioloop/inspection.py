@@ -67,7 +67,7 @@ def _disk(settings: Settings) -> str:
 
 def _weights(settings: Settings, name: str) -> str:
     """Whether a network is there, and what its manifest says."""
-    from engine.weights import load, shipped
+    from engine.weights import load, shipped  # noqa: PLC0415 - torch comes with it
 
     folder = settings.inference.model_folder
     at: Path = folder / name if folder else shipped("base" if name == "base" else "brain")
@@ -77,8 +77,8 @@ def _weights(settings: Settings, name: str) -> str:
 
 def _processor(settings: Settings) -> str:
     """What the network will run on."""
-    from engine.runtime import compile_backbone
-    from engine.weights import load, shipped
+    from engine.runtime import compile_backbone  # noqa: PLC0415 - and with it
+    from engine.weights import load, shipped  # noqa: PLC0415 - torch comes with it
 
     folder = settings.inference.model_folder
     model = load(folder / "base" if folder else shipped("base"))

@@ -21,7 +21,16 @@ from study.tissue import Role
 
 Table = list[dict[str, Any]]
 
-HIDDEN = {"path", "patient_key", "expected", "overrides", "settled", "label_map", "report"}
+HIDDEN = {
+    "path",
+    "patient_key",
+    "patient_id_key",
+    "expected",
+    "overrides",
+    "settled",
+    "label_map",
+    "report",
+}
 """Columns that are not shown in tables."""
 
 

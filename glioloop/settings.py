@@ -46,7 +46,7 @@ class Part(BaseModel):
 class Listener(Part):
     """The DICOM port."""
 
-    host: str = "0.0.0.0"
+    host: str = "0.0.0.0"  # noqa: S104 - archives call from other machines
     """address to listen on"""
     port: Port = 11112
     """TCP port; 0 takes a free one"""
@@ -189,8 +189,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: given in code, environment, YAML file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)

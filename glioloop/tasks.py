@@ -44,8 +44,6 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
     durable.write(folder / results.KEPT, made.kept.to_bytes())
     durable.write(folder / results.LABELS, labels_to_bytes(made.labels))
     facts = {
-        "model": networks.manifest.name,
-        "model_version": networks.manifest.version,
         "device": networks.backbone.device,
         "precision": networks.backbone.precision,
         "seconds": dict(made.seconds),
