@@ -21,6 +21,8 @@ __all__ = ["FeatureSample", "Fit", "FitSettings", "VoxelSample", "fit_head", "sa
 
 STAY = float("inf")
 """The strength of a prior that nothing moves: the base head."""
+UNSEEN = "on slices not learnt from"
+"""What an accepted head was tested on, in the words of a reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,13 +154,17 @@ def fit_head(
     passing = [t for t in trials if objection(t, stay, *limits) is None]
     if not passing:
         nearest = max(trials, key=lambda t: t.score)
-        reason = f"stays at base: {objection(nearest, stay, *limits)}"
+        reason = f"stays at base: {UNSEEN}, {objection(nearest, stay, *limits)}"
         return _fit(base, reason, stay, nearest, folds)
     best = max(t.score for t in passing)
     chosen = next(t for t in passing if t.score >= best - settings.indifference)
     step, converged = solve(problem, chosen.strength)
+    whole = judge(samples, problem.target, problem.logits(step), chosen.strength, converged=True)
+    if (against := objection(whole, stay, *limits)) is not None:
+        reason = f"stays at base: on the very slices that were learnt from, {against}"
+        return _fit(base, reason, stay, chosen, folds)
     reason = (
-        f"accepted: on slices not learnt from, mean Dice with the correction rises"
+        f"accepted: {UNSEEN}, mean Dice with the correction rises"
         f" from {stay.score:.3f} to {chosen.score:.3f}"
     )
     return _fit(base, reason, stay, chosen, folds, problem.head(base, step), converged=converged)

@@ -36,6 +36,8 @@ class Problem:
         ``(K, n)`` probabilities to be reached.
     weight
         ``(n,)`` of the loss; 1 is the loss of all tumour voxels together.
+    share
+        ``(n,)`` of the tumour that each voxel stands for; their sum is 1.
     precision
         ``(K, F + 1)`` of the prior, in units of the scaled parameters, biases last.
     scale
@@ -46,17 +48,24 @@ class Problem:
     base_logits: Floats
     target: Floats
     weight: Floats
+    share: Floats
     precision: Floats
     scale: Floats
 
     def some(self, kept: npt.NDArray[np.bool_]) -> Problem:
-        """The problem of some of the voxels."""
+        """The problem of some of the voxels; a strength means the same in it.
+
+        Weights grow as the tumour shrinks, so that a strength that did well with a part of the
+        slices moves the head as far when all are learnt from.
+        """
+        left = float(self.share[kept].sum()) or 1.0
         return replace(
             self,
             scaled=self.scaled[:, kept],
             base_logits=self.base_logits[:, kept],
             target=self.target[:, kept],
-            weight=self.weight[kept],
+            weight=self.weight[kept] / left,
+            share=self.share[kept] / left,
         )
 
     def logits(self, step: Floats) -> Floats:
@@ -105,9 +114,11 @@ def build(
     if fisher is not None:
         precision = np.asarray(fisher, np.float64) / np.append(scale, 1.0) ** 2
     tumour = changed | (target.argmax(axis=0) != Tissue.BACKGROUND)
-    weight = mass * np.where(changed, changed_weight, 1.0) / mass[tumour].sum()
+    total = mass[tumour].sum()
+    weight = mass * np.where(changed, changed_weight, 1.0) / total
+    share = np.where(tumour, mass, 0.0) / total
     scaled = np.concatenate([features / scale[:, None], np.ones((1, features.shape[1]))])
-    return Problem(scaled, base_logits, target, weight, precision, scale)
+    return Problem(scaled, base_logits, target, weight, share, precision, scale)
 
 
 def soft_target(sample: FeatureSample, base_logits: Floats) -> Floats:

@@ -191,7 +191,7 @@ def objection(trial: Trial, base: Trial, largest_loss: float, largest_drift: flo
 
 def _worse(what: str, before: float, after: float) -> str:
     """One clause with its numbers."""
-    return f"on slices not learnt from, {what} from {before:.3f} to {after:.3f}"
+    return f"{what} from {before:.3f} to {after:.3f}"
 
 
 def _rows(samples: Sequence[FeatureSample], chosen: Sequence[bool]) -> Mask:

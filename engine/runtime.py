@@ -302,7 +302,12 @@ def _convert(module: nn.Module, channels: int, size: int) -> openvino.Model:
     with warnings.catch_warnings():
         # OpenVINO's reader traces; torch 2.13 announces that tracing will go.
         warnings.simplefilter("ignore", DeprecationWarning)
-        decoder = TorchScriptPythonDecoder(module, example_input=(example,), shared_memory=False)
+        decoder = TorchScriptPythonDecoder(
+            module,
+            example_input=(example,),
+            shared_memory=False,
+            trace_kwargs={"check_trace": False},
+        )
         network = reader.convert(reader.load(decoder))
     if network is None:
         raise FailedError("OpenVINO converted the network to nothing")

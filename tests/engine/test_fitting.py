@@ -130,7 +130,16 @@ def test_changed_voxels_count_more_and_one_is_the_loss_of_all_tumour() -> None:
         backbone_sha256="h",
     )
     base = Head(np.ones((4, 1)), np.zeros(4), "h")
-    assert build(base, [told], 3.0, None).weight.tolist() == [2.5, 0.5, 1.5]
+    problem = build(base, [told], 3.0, None)
+    assert problem.weight.tolist() == [2.5, 0.5, 1.5]
+    assert problem.share.tolist() == [0, 0.5, 0.5]
+
+
+def test_half_of_a_lesion_moves_the_head_as_far_as_the_whole() -> None:
+    whole = build(BASE, [sample(), sample()], 3.0, None)
+    half = whole.some(np.arange(120) < 60)
+    assert half.share.sum() == pytest.approx(1)
+    np.testing.assert_allclose(solve(half, 0.3)[0], solve(whole, 0.3)[0], atol=2e-4)
 
 
 def test_a_feature_that_never_fires_stays(problem: Problem) -> None:
