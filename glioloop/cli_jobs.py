@@ -71,11 +71,7 @@ def retry_job(
 @app.command("cancel")
 def cancel_job(job: JobArgument, config: ConfigOption = None) -> None:
     """End a job: what it is doing is finished, nothing more is begun."""
-    board = Board(look_at(config).settings.database)
-    try:
-        board.cancel(job)
-    finally:
-        board.close()
+    overview.cancel(look_at(config), job)
     out.print(f"cancelled {job}", highlight=False)
 
 

@@ -79,7 +79,7 @@ class Corrections:
         """Body of the job."""
         try:
             outcome = jobs.step(self.learn, sop_instance_uid)
-        except Exception as error:
+        except jobs.STEP_FAILURES as error:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
         jobs.note(f"{outcome['state']}: {outcome['reason']}")

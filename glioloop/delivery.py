@@ -42,7 +42,7 @@ class Deliveries:
                 longest_s=60 * wanted.longest_pause_minutes,
                 for_s=3600 * wanted.park_after_hours,
             )
-        except Exception as error:
+        except jobs.STEP_FAILURES as error:
             jobs.step(self.park, result_id, destination, str(error))
             raise
         jobs.note(outcome)
@@ -68,7 +68,7 @@ class Deliveries:
             return f"refused: {error}"
         self._put(result_id, destination, study_uid, DeliveryState.DELIVERED)
         logger.info("result %s delivered to %s", result_id, destination)
-        self._site.ledger.set_study(study_uid, state=StudyState.DELIVERED, reason="")
+        self._show(result_id, study_uid)
         return "delivered"
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
@@ -76,6 +76,15 @@ class Deliveries:
         study_uid = self._site.ledger.result(result_id).study_uid
         logger.error("result %s is parked: %s", result_id, reason)
         self._put(result_id, destination, study_uid, DeliveryState.PARKED, reason)
+
+    def _show(self, result_id: str, study_uid: str) -> None:
+        """A study is delivered when its latest result is everywhere."""
+        ledger = self._site.ledger
+        if ledger.results(study_uid)[0].result_id != result_id:
+            return
+        states = {d.state for d in ledger.deliveries() if d.result_id == result_id}
+        if states == {DeliveryState.DELIVERED.value}:
+            ledger.set_study(study_uid, state=StudyState.DELIVERED, reason="")
 
     def _put(
         self, result_id: str, name: str, study_uid: str, state: DeliveryState, reason: str = ""

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from study.errors import FailedError, GlioloopError
+
+T = TypeVar("T")
 
 FRAMES = 4
 """How many of the last calls are named."""
@@ -17,3 +23,20 @@ def where(name: str, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
     at = " > ".join(f"{'/'.join(Path(f.filename).parts[-2:])}:{f.lineno}" for f in frames)
     return f"{name} failed: {type(error).__name__} at {at}"
+
+
+def guarded(function: Callable[..., T], *args: object) -> T:
+    """Call a function at the border of a job, a child process or a thread.
+
+    Raises
+    ------
+    GlioloopError
+        What the function foresaw; `FailedError` for whatever else it raised.
+    """
+    try:
+        return function(*args)
+    except GlioloopError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
+        # Without its cause: records and logs would quote that one's message.
+        raise FailedError(where(getattr(function, "__name__", "a step"), error)) from None

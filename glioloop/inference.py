@@ -139,13 +139,10 @@ def _child(
 
     try:
         function = getattr(importlib.import_module(module), task)
-        answer: dict[str, Any] = {"answer": function(arguments, progress)}
+        answer: dict[str, Any] = {"answer": failures.guarded(function, arguments, progress)}
     except GlioloopError as error:
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
         answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
-    except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
-        answer = {"error": "FailedError", "message": failures.where(task, error)}
-        logger.error("%s", answer["message"])  # noqa: TRY400 - a message may quote a header
     durable.write(Path(reply), json.dumps(answer).encode())
 
 

@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,9 @@ from dbos import (
     EnqueueOptions,
     SetEnqueueOptions,
     SetWorkflowID,
+    StepOptions,
 )
+from dbos import PortableWorkflowError as RecordedError
 
 from glioloop import failures
 from study.errors import FailedError, GlioloopError, RefusedError
@@ -47,6 +50,9 @@ LANES: Mapping[str, Mapping[str, Any]] = {
 
 CRASHES = {"infer": 5, "adapt": 5, "deliver": 10**6}
 """How many processes a job may take down before it is given up (restarts count too)."""
+
+STEP_FAILURES = (GlioloopError, RecordedError)
+"""What a failed `step` raises: when it fails, and when it is answered from the record."""
 
 UNFINISHED = ("DELAYED", "ENQUEUED", "PENDING")
 POLL_S = 0.5
@@ -156,23 +162,20 @@ def start(
     return job_id
 
 
+def ended(job_id: str) -> bool:
+    """Whether a job of this id ran to its end, whatever that was."""
+    found = DBOS.get_workflow_status(job_id)
+    return found is not None and found.status not in UNFINISHED
+
+
 def step(function: Callable[..., T], *args: Any) -> T:
     """A call that is recorded with its answer: run at least once, and never after it finished.
 
     The answer is JSON. A foreseen outcome is an answer, not an exception: an exception comes back
     from the record as another type.
     """
-
-    def guarded() -> T:
-        try:
-            return function(*args)
-        except GlioloopError:
-            raise
-        except Exception as error:
-            # The record keeps the message, and a library's message may quote a header.
-            raise FailedError(failures.where(function.__name__, error)) from error
-
-    return DBOS.run_step({"name": function.__name__}, guarded)
+    name: StepOptions = {"name": function.__name__}
+    return DBOS.run_step(name, partial(failures.guarded, function, *args))
 
 
 def insist(

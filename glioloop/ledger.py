@@ -79,7 +79,7 @@ class Ledger:
                 return False
             if arrival.path is not None and arrival.modality == "SEG":
                 _enter_seg(session, arrival)
-            elif arrival.path is not None:
+            elif arrival.path is not None and not arrival.conflict:
                 _enter_image(session, arrival)
         return True
 

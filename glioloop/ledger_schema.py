@@ -77,6 +77,8 @@ class StudyRow(Row):
     patient_key: Mapped[str | None] = mapped_column(default=None, index=True)
     settled: Mapped[bool] = mapped_column(default=False)
     """Whether all that arrived was judged."""
+    judged: Mapped[str] = mapped_column(default="")
+    """Hash of the images for which inference was last queued."""
     request: Mapped[int] = mapped_column(default=0)
     """Number of a person's last request; 0 for none."""
     overrides: Mapped[dict[str, str]] = mapped_column(JSON, default_factory=dict)

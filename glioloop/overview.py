@@ -22,6 +22,7 @@ from study.tissue import Role
 Table = list[dict[str, Any]]
 
 HIDDEN = {
+    "judged",
     "path",
     "patient_key",
     "patient_id_key",
@@ -147,6 +148,19 @@ def request_study(site: Site, study_uid: str, given: Mapping[str, str] | None = 
     finally:
         board.close()
     return job_id
+
+
+def cancel(site: Site, job_id: str) -> None:
+    """A person ends a job; its study then waits for a person."""
+    board = Board(site.settings.database)
+    try:
+        job, _ = board.show(job_id)
+        board.cancel(job_id)
+    finally:
+        board.close()
+    if job.kind == "infer":
+        reason = "cancelled by a person; `glioloop jobs retry` starts it again"
+        site.ledger.set_study(job_id.split(":")[1], state=StudyState.HELD, reason=reason)
 
 
 TABLES: Mapping[str, Callable[[Site], Table]] = {

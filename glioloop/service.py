@@ -150,9 +150,9 @@ class Service:
             self._wake.wait(TICK_S)
             self._wake.clear()
             try:
-                self.tick(time.time())
-            except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
-                logger.error("%s", failures.where("the ticker", error))  # noqa: TRY400
+                failures.guarded(self.tick, time.time())
+            except GlioloopError as error:
+                logger.error("%s", error)  # noqa: TRY400 - the message says where
 
     def tick(self, now: float) -> None:
         """One look at everything that waits for a decision."""

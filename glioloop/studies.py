@@ -82,8 +82,13 @@ class Studies:
         else:
             uids = sorted(row.sop_instance_uid for row in rows)
             digest = hashlib.sha256("\n".join(uids).encode()).hexdigest()[:12]
-            ledger.set_study(study.study_uid, state=StudyState.WAITING, reason="")
-            job_id = f"{JOB}:{study.study_uid}:{study.request}:{digest}"
+            job_id = f"{JOB}:{study.study_uid}:{digest}"
+            if study.judged != digest:
+                if jobs.ended(job_id):  # the ledger was lost, and with it what the job wrote
+                    job_id = f"{job_id}:{int(time.time())}"
+                ledger.set_study(
+                    study.study_uid, state=StudyState.WAITING, reason="", judged=digest
+                )
             jobs.start(JOB, study.study_uid, 0, job_id=job_id)
         ledger.settle(study)
 
@@ -98,7 +103,7 @@ class Studies:
         """Body of the job. ``request`` is a person's request number, 0 for none."""
         try:
             self._infer(study_uid, request)
-        except Exception as error:
+        except jobs.STEP_FAILURES as error:
             jobs.step(self.fail, study_uid, str(error))
             raise
 

@@ -38,7 +38,7 @@ DOORS = {
 """Where a library may be imported; any other library has no door of its own."""
 
 ENVIRONMENT_DOOR = "glioloop/settings.py"
-BROAD_EXCEPT_BORDERS = {"listener/handlers.py", "glioloop/jobs.py"}
+BROAD_EXCEPT_BORDERS = {"listener/handlers.py", "glioloop/failures.py"}
 SHAPELESS = {"utils", "util", "helpers", "helper", "common", "base", "misc", "tools"}
 MODULE_MAX, MODULE_MEDIAN_MAX, FUNCTION_MAX = 400, 150, 60
 
