@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dicomseg.facts import FrameFacts, facts_of, open_seg
+from dicomseg.facts import FrameFacts, facts_of
 from dicomseg.frames import decode_frames
+from dicomseg.opening import open_seg
 
 
 def content_digest(data: Path | bytes) -> str:

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.config import disable_value_validation
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dicomseg.headers import numbers
-from dicomseg.lattice import Plane
+from dicomseg.attributes import (
+    count_of,
+    filled_texts,
+    first_item,
+    items_of,
+    maybe_number,
+    numbers,
+    text_of,
+    uids_in,
+)
+from dicomseg.opening import open_seg, refusing_damage
+from dicomseg.planes import Plane
 from study.errors import RefusedError
 
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 MAX_SEGMENTS = 256
 MAX_FRAMES = 20_000
 MAX_SIDE = 2048
 """Limits on a Segmentation that is read at all: segments, frames, and rows or columns."""
 
-DAMAGE = (
-    RecursionError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    NotImplementedError,
-    struct.error,
-    BytesLengthException,
-)
-"""What pydicom raises on damaged files."""
 
 ReferencedImages = Mapping[str, Plane]
 """SOP Instance UID of an image to its plane."""
@@ -106,27 +95,6 @@ class SegFacts:
     """SOP Instance UIDs that it names anywhere else."""
 
 
-def open_seg(data: Path | bytes, *, pixels: bool = True) -> Dataset:
-    """Parse a Part 10 file that shall be a Segmentation.
-
-    Raises
-    ------
-    RefusedError
-        If it is no Part 10 file, is nested too deeply, is deflated as a whole, or of another SOP
-        class.
-    """
-    source = BytesIO(data) if isinstance(data, bytes) else data
-    with _refusing_damage():
-        dataset = dcmread(source, stop_before_pixels=not pixels, force=False)
-        transfer_syntax = dataset.file_meta.get("TransferSyntaxUID", "")
-        sop_class = str(dataset.get("SOPClassUID", ""))
-    if transfer_syntax == DeflatedExplicitVRLittleEndian:
-        raise RefusedError("it is deflated as a whole; send it in Explicit VR Little Endian")
-    if sop_class not in {SEGMENTATION, LABEL_MAP_SEGMENTATION}:
-        raise RefusedError(f"its SOP class is {sop_class or 'missing'}; a Segmentation is needed")
-    return dataset
-
-
 def read_facts(data: Path | bytes, images: ReferencedImages | None = None) -> SegFacts:
     """Header facts of a Segmentation file; see `facts_of`."""
     return facts_of(open_seg(data, pixels=False), images)
@@ -150,75 +118,57 @@ def facts_of(dataset: Dataset, images: ReferencedImages | None = None) -> SegFac
     RefusedError
         If the header contradicts itself, misses what reading needs, or exceeds the limits here.
     """
-    with _refusing_damage():
+    with refusing_damage():
         return _facts(dataset, images or {})
 
 
 def _facts(dataset: Dataset, images: ReferencedImages) -> SegFacts:
     """Body of `facts_of`."""
     segments = _segments(dataset)
-    rows, columns = _count(dataset, "Rows", MAX_SIDE), _count(dataset, "Columns", MAX_SIDE)
-    shared = _first(dataset, "SharedFunctionalGroupsSequence") or Dataset()
-    measures = _first(shared, "PixelMeasuresSequence") or Dataset()
+    rows, columns = count_of(dataset, "Rows", MAX_SIDE), count_of(dataset, "Columns", MAX_SIDE)
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or Dataset()
+    measures = first_item(shared, "PixelMeasuresSequence") or Dataset()
     meta = getattr(dataset, "file_meta", None) or Dataset()
     return SegFacts(
-        sop_class_uid=_text(dataset, "SOPClassUID"),
-        sop_instance_uid=_text(dataset, "SOPInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        frame_of_reference_uid=_text(dataset, "FrameOfReferenceUID"),
-        patient_id=_text(dataset, "PatientID"),
-        issuer=_text(dataset, "IssuerOfPatientID"),
-        birth_date=_text(dataset, "PatientBirthDate"),
-        patient_name=_text(dataset, "PatientName"),
-        manufacturer=_text(dataset, "Manufacturer"),
-        software=_text(meta, "ImplementationVersionName"),
-        descriptions=_filled(dataset, "SeriesDescription", "ContentDescription", "ContentLabel"),
-        people=_filled(dataset, "ContentCreatorName", "OperatorsName"),
+        sop_class_uid=text_of(dataset, "SOPClassUID"),
+        sop_instance_uid=text_of(dataset, "SOPInstanceUID"),
+        series_uid=text_of(dataset, "SeriesInstanceUID"),
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        frame_of_reference_uid=text_of(dataset, "FrameOfReferenceUID"),
+        patient_id=text_of(dataset, "PatientID"),
+        issuer=text_of(dataset, "IssuerOfPatientID"),
+        birth_date=text_of(dataset, "PatientBirthDate"),
+        patient_name=text_of(dataset, "PatientName"),
+        manufacturer=text_of(dataset, "Manufacturer"),
+        software=text_of(meta, "ImplementationVersionName"),
+        descriptions=filled_texts(
+            dataset, "SeriesDescription", "ContentDescription", "ContentLabel"
+        ),
+        people=filled_texts(dataset, "ContentCreatorName", "OperatorsName"),
         made=_made(dataset),
         segmentation_type=_segmentation_type(dataset),
         segments=segments,
         frames=_frames(dataset, shared, {s.number for s in segments}, images),
         rows=rows,
         columns=columns,
-        slice_spacing=_maybe_number(measures, "SpacingBetweenSlices"),
-        slice_thickness=_maybe_number(measures, "SliceThickness"),
-        predecessors=tuple(_uids(dataset, "PredecessorDocumentsSequence")),
+        slice_spacing=maybe_number(measures, "SpacingBetweenSlices"),
+        slice_thickness=maybe_number(measures, "SliceThickness"),
+        predecessors=tuple(uids_in(dataset, "PredecessorDocumentsSequence")),
         referenced_series=tuple(
-            _text(item, "SeriesInstanceUID") for item in _items(dataset, "ReferencedSeriesSequence")
+            text_of(item, "SeriesInstanceUID")
+            for item in items_of(dataset, "ReferencedSeriesSequence")
         ),
         referenced_instances=frozenset(
-            _uids(dataset, "ReferencedSeriesSequence", "ReferencedInstanceSequence",
+            uids_in(dataset, "ReferencedSeriesSequence", "ReferencedInstanceSequence",
                   "SourceImageSequence", "ReferencedImageSequence",
                   "PerFrameFunctionalGroupsSequence")
         ),
     )  # fmt: skip
 
 
-@contextmanager
-def _refusing_damage() -> Iterator[None]:
-    """Turn what a damaged file makes the parser raise into a refusal.
-
-    Sequences are parsed when they are first looked at, so that damage shows late.
-    """
-    try:
-        yield
-    except RefusedError:
-        raise
-    except InvalidDicomError as error:
-        raise RefusedError("it is no DICOM Part 10 file") from error
-    except OSError as error:
-        # The disk's errors have a number, pydicom's own have not.
-        if error.errno is not None:
-            raise
-        raise RefusedError("it ends too early, or is damaged") from error
-    except DAMAGE as error:
-        raise RefusedError(f"it cannot be parsed as DICOM ({type(error).__name__})") from error
-
-
 def _segmentation_type(dataset: Dataset) -> str:
     """BINARY, FRACTIONAL or LABELMAP."""
-    found = _text(dataset, "SegmentationType")
+    found = text_of(dataset, "SegmentationType")
     if found not in {"BINARY", "FRACTIONAL", "LABELMAP"}:
         raise RefusedError(f"its *Segmentation Type* is {found or 'missing'}")
     return found
@@ -226,7 +176,7 @@ def _segmentation_type(dataset: Dataset) -> str:
 
 def _segments(dataset: Dataset) -> tuple[SegmentFacts, ...]:
     """The segments; refused where numbers are missing, repeated or too many."""
-    items = _items(dataset, "SegmentSequence")
+    items = items_of(dataset, "SegmentSequence")
     if not 1 <= len(items) <= MAX_SEGMENTS:
         raise RefusedError(f"it describes {len(items)} segments; 1 to {MAX_SEGMENTS} are read")
     segments = tuple(_segment(item) for item in items)
@@ -240,19 +190,19 @@ def _segment(item: Dataset) -> SegmentFacts:
     number = item.get("SegmentNumber")
     if not isinstance(number, int) or number < 0:
         raise RefusedError("one of its segments has no *Segment Number*")
-    code = _first(item, "SegmentedPropertyTypeCodeSequence")
+    code = first_item(item, "SegmentedPropertyTypeCodeSequence")
     lab = item.get("RecommendedDisplayCIELabValue")
     colour = tuple(int(v) for v in lab) if lab is not None and len(lab) == 3 else None
     return SegmentFacts(
         number=number,
-        label=_text(item, "SegmentLabel"),
-        type_code=(_text(code, "CodeValue"), _text(code, "CodingSchemeDesignator"))
+        label=text_of(item, "SegmentLabel"),
+        type_code=(text_of(code, "CodeValue"), text_of(code, "CodingSchemeDesignator"))
         if code
         else None,
-        tracking_uid=_text(item, "TrackingUID"),
-        tracking_id=_text(item, "TrackingID"),
+        tracking_uid=text_of(item, "TrackingUID"),
+        tracking_id=text_of(item, "TrackingID"),
         colour=(colour[0], colour[1], colour[2]) if colour else None,
-        algorithm_type=_text(item, "SegmentAlgorithmType"),
+        algorithm_type=text_of(item, "SegmentAlgorithmType"),
     )
 
 
@@ -260,8 +210,8 @@ def _frames(
     dataset: Dataset, shared: Dataset, segments: set[int], images: ReferencedImages
 ) -> tuple[FrameFacts, ...]:
     """The frames; refused where their number is in doubt or one shows an unknown segment."""
-    declared = _count(dataset, "NumberOfFrames", MAX_FRAMES, missing=1)
-    items = _items(dataset, "PerFrameFunctionalGroupsSequence")
+    declared = count_of(dataset, "NumberOfFrames", MAX_FRAMES, missing=1)
+    items = items_of(dataset, "PerFrameFunctionalGroupsSequence")
     if len(items) != declared:
         raise RefusedError(f"it declares {declared} frames and describes {len(items)}")
     label_map = _segmentation_type(dataset) == "LABELMAP"
@@ -280,21 +230,21 @@ def _frame(
     """One frame; its plane may come from the image that it was drawn on."""
     segment = 0
     if not label_map:
-        found = _first(item, "SegmentIdentificationSequence") or _first(
+        found = first_item(item, "SegmentIdentificationSequence") or first_item(
             shared, "SegmentIdentificationSequence"
         )
         number = found.get("ReferencedSegmentNumber") if found else None
         if not isinstance(number, int):
             raise RefusedError("one of its frames does not say which segment it shows")
         segment = number
-    image = next(iter(_uids(item, "DerivationImageSequence")), "")
+    image = next(iter(uids_in(item, "DerivationImageSequence")), "")
     return FrameFacts(segment, _plane(item, shared) or images.get(image), image)
 
 
 def _plane(item: Dataset, shared: Dataset) -> Plane | None:
     """Plane of a frame from its own and the shared functional groups; None where incomplete."""
     macros = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-    position, orientation, measures = (_first(item, m) or _first(shared, m) for m in macros)
+    position, orientation, measures = (first_item(item, m) or first_item(shared, m) for m in macros)
     if position is None or orientation is None or measures is None:
         return None
     p = numbers(position, "ImagePositionPatient", 3)
@@ -305,58 +255,8 @@ def _plane(item: Dataset, shared: Dataset) -> Plane | None:
 
 def _made(dataset: Dataset) -> datetime | None:
     """Content Date and Time, or None where they are no date and time."""
-    text = _text(dataset, "ContentDate") + (_text(dataset, "ContentTime") or "000000")[:6]
+    text = text_of(dataset, "ContentDate") + (text_of(dataset, "ContentTime") or "000000")[:6]
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007
     except ValueError:
         return None
-
-
-def _uids(dataset: Dataset, *keywords: str) -> Iterable[str]:
-    """Every Referenced SOP Instance UID at any depth of some sequences."""
-    for keyword in keywords:
-        for item in _items(dataset, keyword):
-            if "ReferencedSOPInstanceUID" in item:
-                yield str(item.ReferencedSOPInstanceUID)
-            nested = [element.keyword for element in item if element.VR == "SQ"]
-            yield from _uids(item, *nested)
-
-
-def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a sequence; none where it is missing."""
-    found = dataset.get(keyword)
-    return list(found) if found else []
-
-
-def _first(dataset: Dataset, keyword: str) -> Dataset | None:
-    """First item of a sequence."""
-    items = _items(dataset, keyword)
-    return items[0] if items else None
-
-
-def _filled(dataset: Dataset, *keywords: str) -> tuple[str, ...]:
-    """Values of those attributes that are not empty."""
-    return tuple(text for text in (_text(dataset, k) for k in keywords) if text)
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    """An attribute as trimmed text, empty where missing."""
-    value: Any = dataset.get(keyword)
-    return "" if value is None else str(value).strip(" \x00")
-
-
-def _count(dataset: Dataset, keyword: str, most: int, missing: int | None = None) -> int:
-    """An attribute as a number from 1 to `most`."""
-    value = dataset.get(keyword, missing)
-    if not isinstance(value, int) or not 1 <= value <= most:
-        raise RefusedError(f"its *{keyword}* is {value}; 1 to {most} is read")
-    return int(value)
-
-
-def _maybe_number(dataset: Dataset, keyword: str) -> float | None:
-    """A positive number, or None."""
-    try:
-        value = float(dataset.get(keyword))
-    except (TypeError, ValueError):
-        return None
-    return value if 0 < value < 1000 else None

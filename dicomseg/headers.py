@@ -15,8 +15,8 @@ from datetime import date, time
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
-from dicomseg.lattice import Plane
-from study.errors import RefusedError
+from dicomseg.attributes import numbers
+from dicomseg.planes import Plane
 
 REFERENCES = (
     "SpecificCharacterSet",
@@ -91,20 +91,6 @@ def plane_of(image: Dataset) -> Plane:
         (*orientation[:3], *orientation[3:]),  # type: ignore[arg-type]
         (spacing[0], spacing[1]),
     )
-
-
-def numbers(dataset: Dataset, keyword: str, count: int) -> list[float]:
-    """Values of an attribute as `count` numbers; refused where they are not."""
-    try:
-        values = [float(v) for v in dataset[keyword].value]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        values = []
-    if len(values) != count or not all(abs(v) < 1e7 for v in values):
-        raise RefusedError(
-            f"(instance {dataset.get('SOPInstanceUID', 'without UID')}) *{keyword}* is missing "
-            f"or not {count} plain numbers"
-        )
-    return values
 
 
 def encoder_headers(sources: Sequence[Dataset]) -> list[Dataset]:

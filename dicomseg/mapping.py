@@ -10,15 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dicomseg.codes import (
-    BACKGROUND_CODE,
-    STYLES,
-    TYPE_CODES,
-    canonical_label,
-    lab_of_rgb,
-    tissue_of_synonym,
-)
+from dicomseg.codes import BACKGROUND_CODE, STYLES, TYPE_CODES, lab_of_rgb
 from dicomseg.facts import SegmentFacts
+from dicomseg.synonyms import canonical_label, tissue_of_synonym
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from dicomseg.codes import STYLES
 from dicomseg.content import content_digest
 from dicomseg.facts import SegFacts, read_facts
+from dicomseg.file_grid import stack_of
 from dicomseg.identity import TOKEN_LENGTH, is_own_result, tokens_in
 from dicomseg.lattice import voxel_map
-from dicomseg.read import stack_of
 from study.errors import RefusedError
 from study.volume import Geometry
 

@@ -5,15 +5,9 @@ from itertools import combinations
 
 import pytest
 
-from dicomseg.codes import (
-    STYLES,
-    SYNONYMS,
-    canonical_label,
-    lab_of_rgb,
-    tissue_of_synonym,
-)
+from dicomseg.codes import STYLES, lab_of_rgb
 from dicomseg.mapping import SAME_COLOUR
-from study.tissue import TUMOUR_TISSUES, Tissue
+from study.tissue import TUMOUR_TISSUES
 
 
 def test_every_tissue_has_a_style_and_labels_differ():
@@ -21,37 +15,6 @@ def test_every_tissue_has_a_style_and_labels_differ():
     assert set(STYLES) == set(TUMOUR_TISSUES)
     assert len({style.label for style in STYLES.values()}) == 3
     assert all(style.label.isascii() for style in STYLES.values())
-
-
-def test_no_synonym_stands_for_two_tissues():
-    """Each list is spelled canonically, and they share no name."""
-    for names in SYNONYMS.values():
-        assert {canonical_label(name) for name in names} == set(names)
-    for a, b in combinations(SYNONYMS.values(), 2):
-        assert not a & b
-
-
-@pytest.mark.parametrize(
-    ("label", "tissue"),
-    [
-        ("Enhancing tumour", Tissue.ENHANCING),
-        ("ET", Tissue.ENHANCING),
-        ("NCR/NET", Tissue.NECROSIS),
-        ("Necrotic core", Tissue.NECROSIS),
-        ("Œdème", None),
-        ("œdème", None),
-        ("Oedème périlésionnel", Tissue.EDEMA),
-        ("  FLAIR   hyperintensity ", Tissue.EDEMA),
-        ("SNFH", Tissue.EDEMA),
-        ("Segment 2", None),
-        ("non-enhancing", None),
-        ("Whole tumor", None),
-        ("", None),
-    ],
-)
-def test_labels_in_other_words(label, tissue):
-    """Whole labels are compared, never parts of them."""
-    assert tissue_of_synonym(label) == tissue
 
 
 @pytest.mark.parametrize(

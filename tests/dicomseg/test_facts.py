@@ -6,7 +6,8 @@ import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from dicomseg.facts import open_seg, read_facts
+from dicomseg.facts import read_facts
+from dicomseg.opening import open_seg
 from dicomseg.write import write_seg
 from study.errors import RefusedError
 

@@ -4,21 +4,12 @@ import numpy as np
 import pytest
 
 from dicomseg.lattice import (
-    Plane,
     lies_within,
     onto_same_voxels,
     resample_mask,
-    stack_planes,
     voxel_map,
 )
-from study.errors import RefusedError
 from study.volume import Geometry
-
-AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-def plane(z, x=0.0, orientation=AXIAL, spacing=(1.0, 1.0)):
-    return Plane((x, 0.0, z), orientation, spacing)
 
 
 def grid(shape, spacing=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)):
@@ -27,43 +18,6 @@ def grid(shape, spacing=(1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)):
     affine[:3, :3] = np.array([[0, 0, spacing[2]], [0, spacing[1], 0], [spacing[0], 0, 0]])
     affine[:3, 3] = origin
     return Geometry(shape, affine, "1.2.3")
-
-
-@pytest.mark.parametrize(
-    ("depths", "hints", "slices", "spacing"),
-    [
-        ([0, 3, 6], [], (0, 1, 2), 3.0),
-        ([6, 0, 3], [], (2, 0, 1), 3.0),
-        ([0, 6, 12], [3.0], (0, 2, 4), 3.0),
-        ([0, 6, 12], [5.0], (0, 1, 2), 6.0),
-        ([0, 6, 18], [], (0, 1, 3), 6.0),
-        ([0, 0, 3], [], (0, 0, 1), 3.0),
-        ([5], [2.5], (0,), 2.5),
-        ([0, 5.9999, 12.0001], [6.0], (0, 1, 2), 6.00005),
-    ],
-)
-def test_planes_form_a_stack(depths, hints, slices, spacing):
-    """Missing planes are gaps; a hint that does not fit is passed over."""
-    stack = stack_planes([plane(z) for z in depths], (4, 4), "1.2.3", hints)
-    assert stack.slice_of == slices
-    assert stack.geometry.spacing[0] == pytest.approx(spacing)
-    assert stack.geometry.shape == (max(slices) + 1, 4, 4)
-
-
-@pytest.mark.parametrize(
-    ("planes", "match"),
-    [
-        ([plane(0), plane(3), plane(7)], "uneven distances"),
-        ([plane(0), plane(3, orientation=(0, 1, 0, -1, 0, 0))], "differ in orientation"),
-        ([plane(0), plane(3, spacing=(1.0, 0.9))], "differ in orientation or pixel spacing"),
-        ([plane(0), plane(3, x=5.0), plane(6)], "shifted against each other"),
-        ([plane(0), plane(3), plane(300000)], "spread over 100001 slices; at most 4096"),
-    ],
-)
-def test_planes_that_form_no_stack_are_refused(planes, match):
-    """Nothing is repaired, and nothing allocated."""
-    with pytest.raises(RefusedError, match=match):
-        stack_planes(planes, (4, 4), "1.2.3")
 
 
 def test_voxels_are_moved_by_exchange_reversal_and_crop():

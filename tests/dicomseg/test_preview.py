@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dicomseg.preview import choose_slices, display_order, montage
+from dicomseg.display import choose_slices, display_order
+from dicomseg.preview import montage
 from study.volume import Geometry, Volume
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dicomseg.facts import read_facts
-from dicomseg.read import Original, read_seg, stack_of
+from dicomseg.file_grid import stack_of
+from dicomseg.read import Original, read_seg
 from study.agreement import dice
 from study.errors import HeldError, RefusedError
 

@@ -8,7 +8,7 @@ import pytest
 from dicomseg.content import content_digest
 from dicomseg.facts import FrameFacts, SegFacts, SegmentFacts, read_facts
 from dicomseg.identity import uid_for
-from dicomseg.lattice import Plane
+from dicomseg.planes import Plane
 from dicomseg.recognise import Kind, KnownResult, known_result, recognise
 from dicomseg.write import write_seg
 from study.volume import Geometry
