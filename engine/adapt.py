@@ -40,7 +40,8 @@ class FitSettings:
     changed_weight
         How much more a voxel that was changed counts than one that was not.
     largest_loss
-        Dice that no measured class or region may lose on blocks that were not learnt from.
+        Dice that no region of `study.tissue.REGIONS` that can be measured may lose on blocks that
+        were not learnt from.
     largest_drift
         Dice by which classes that were not outlined may move there, away from the base head.
     indifference

@@ -176,8 +176,8 @@ def objection(trial: Trial, base: Trial, largest_loss: float, largest_drift: flo
     largest_loss, largest_drift
         See `engine.adapt.FitSettings`.
     """
-    for name, before in base.dice.items():
-        after = trial.dice[name]
+    for name in REGIONS:
+        before, after = base.dice.get(name, 0.0), trial.dice.get(name, 0.0)
         if after < before - largest_loss:
             return _worse(f"Dice of {name} with the correction falls", before, after)
     for name, before in base.left_alone.items():

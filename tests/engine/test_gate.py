@@ -129,8 +129,8 @@ def trial(dice: dict[str, float], left_alone: dict[str, float] | None = None) ->
     ("fitted", "left", "expected"),
     [
         ({"enhancing": 0.8, "edema": 0.7, "whole": 0.7}, 0.95, None),
-        ({"enhancing": 0.9, "edema": 0.59, "whole": 0.7}, 0.95, None),
-        ({"enhancing": 0.9, "edema": 0.57, "whole": 0.7}, 0.95, "Dice of edema .* 0.600 to 0.570"),
+        ({"enhancing": 0.9, "edema": 0.5, "whole": 0.64}, 0.95, None),
+        ({"enhancing": 0.67, "edema": 0.9, "whole": 0.7}, 0.95, "Dice of enhancing .* to 0.670"),
         ({"enhancing": 0.9, "edema": 0.7, "whole": 0.6}, 0.95, "Dice of whole .* falls"),
         ({"enhancing": 0.9, "edema": 0.7, "whole": 0.7}, 0.85, "necrosis, which was not outlined"),
         ({"enhancing": 0.7, "edema": 0.6, "whole": 0.7}, 0.95, "does not rise: from 0.650 to 0.65"),
