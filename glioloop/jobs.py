@@ -243,7 +243,6 @@ class Board:
             limit=limit,
             sort_desc=True,
             load_input=False,
-            load_output=False,
         )
         return [self._job(w) for w in found]
 
