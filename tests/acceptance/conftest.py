@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from acceptance.scene import Scene
 from engine.network import Network, NetworkConfig
 from engine.phantom import phantom_head
 from engine.weights import Manifest, save
 from glioloop.phantom import PhantomStudy, write_study
-from glioloop.private_orthanc import Orthanc
-from glioloop.private_service import Service
 from study.tissue import Role
 
 MOMENT = dt.datetime(2026, 1, 14, 9, 5, tzinfo=dt.UTC)
@@ -59,41 +55,11 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
 
 
 @pytest.fixture(scope="session")
-def patient_without_t2(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
-    """Another patient, of whom the T2 was not scanned."""
-    folder, head = tmp_path_factory.mktemp("without-t2"), phantom_head(2, spacing_mm=3.0)
-    return write_study(folder, head, 2, 1, MOMENT, frozenset({Role.T2}))
-
-
-@pytest.fixture
-def scene(
-    tmp_path: Path, small_models: Path, free_port: Callable[[], int]
-) -> Iterator[Callable[..., Scene]]:
-    """A function that makes a PACS and a service with small networks; both end with the test."""
-    made: list[Scene] = []
-
-    def make(pacs_runs: bool = True, command: tuple[str, ...] = (), **settings: object) -> Scene:
-        service = Service(
-            tmp_path / "service",
-            free_port(),
-            {"inference": {"model_folder": str(small_models), "overlap": 0.0}, **settings},
-        )
-        if command:
-            service.command = command
-        orthanc = Orthanc(
-            tmp_path / "orthanc",
-            service.port,
-            service.web_port,
-            stable_age_s=1,
-            dicom_port=service.pacs_port,
-        )
-        made.append(Scene(orthanc, service))
-        if pacs_runs:
-            orthanc.start()
-        service.start()
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.service.stop()
-        one.orthanc.stop()
+def without_t2(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhantomStudy, PhantomStudy]:
+    """Two other patients, of whom the T2 was not scanned."""
+    head = phantom_head(2, spacing_mm=3.0)
+    first, second = (
+        write_study(tmp_path_factory.mktemp("no-t2"), head, seed, 1, MOMENT, frozenset({Role.T2}))
+        for seed in (2, 3)
+    )
+    return first, second

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from glioloop.ledger_schema import RunRow, StudyState
-from glioloop.private_orthanc import Orthanc
+from glioloop.private_orthanc import Orthanc, free_port
 from glioloop.private_service import Service
 
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 
 
 def wait_for(what: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
@@ -54,3 +56,28 @@ class Scene:
     def said(self) -> str:
         """The service's log."""
         return self.service.log.read_text()
+
+
+@contextmanager
+def open_scene(
+    folder: Path, models: Path, command: Sequence[str] = (), **settings: object
+) -> Iterator[Scene]:
+    """A PACS and a service with small networks, both running."""
+    few = {"model_folder": str(models), "overlap": 0.0}
+    service = Service(folder / "service", free_port(), {"inference": few, **settings})
+    if command:
+        service.command = command
+    orthanc = Orthanc(
+        folder / "orthanc",
+        service.port,
+        service.web_port,
+        stable_age_s=1,
+        dicom_port=service.pacs_port,
+    )
+    try:
+        orthanc.start()
+        service.start()
+        yield Scene(orthanc, service)
+    finally:
+        service.stop()
+        orthanc.stop()
