@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from engine.network import Network, NetworkConfig
-from engine.weights import Manifest, load, save
+from engine.weights import Manifest, load, save, shipped
 from study.errors import RefusedError
 
 CONFIG = NetworkConfig(filters=(4, 8))
@@ -197,3 +197,18 @@ def test_a_manifest_that_says_more_than_we_know_is_refused() -> None:
 def test_a_manifest_names_every_class() -> None:
     with pytest.raises(RefusedError, match="4 classes needs as many names"):
         replace(MANIFEST, labels=("background", "tumour"))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("base", ("background", "necrosis", "edema", "enhancing")),
+        ("brain", ("outside", "brain", "tumour")),
+    ],
+)
+def test_what_is_shipped_loads_and_is_small(name: str, labels: tuple[str, ...]) -> None:
+    folder = shipped(name)  # type: ignore[arg-type]
+    manifest = load(folder).manifest
+    assert manifest.labels == labels
+    assert manifest.name == f"glioloop-{name}"
+    assert (folder / "weights.safetensors").stat().st_size < 25e6
