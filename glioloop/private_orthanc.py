@@ -221,7 +221,9 @@ def storescu_to(
 ) -> subprocess.CompletedProcess[str]:
     """Send files to a DICOM port of this machine; what storescu said is in the answer."""
     names: Sequence[str] = [str(path) for path in files]
-    command = [program("storescu"), "-aet", calling_aet, "-aec", called_aet]
+    # Of all storage classes storescu proposes those that fit into an association; SEG is not among
+    # them. With --required it proposes those that the files are of.
+    command = [program("storescu"), "--required", "-aet", calling_aet, "-aec", called_aet]
     return subprocess.run(
         without_nagle(*command, "127.0.0.1", str(port), *names),
         capture_output=True,
