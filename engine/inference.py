@@ -30,8 +30,8 @@ Mask = npt.NDArray[np.bool_]
 Flips = Sequence[tuple[int, ...]]
 
 FAR_LOGIT = 10.0
-"""Logit of background, and minus that of the others, where no patch was computed: a probability
-of more than 0.9999, and yet of a size with which neighbours can be interpolated."""
+"""Logit of background, and minus that of the others, where there is no brain: a probability of more
+than 0.9999, and yet of a size with which neighbours can be interpolated."""
 
 PLAIN: Flips = ((),)
 """No mirroring."""
@@ -81,7 +81,7 @@ def segment(
     Returns
     -------
     numpy.ndarray
-        ``(classes, D, H, W)`` float32 logits; `FAR_LOGIT` of background where no patch lies.
+        ``(classes, D, H, W)`` float32 logits; `FAR_LOGIT` of background outside the brain.
 
     Raises
     ------
@@ -98,9 +98,11 @@ def segment(
     mean, covered = average(answers, blending(patch, kind), padded.shape[1:])
     far = np.full(len(mean), -FAR_LOGIT, np.float32)
     far[Tissue.BACKGROUND] = FAR_LOGIT
-    mean[:, ~covered] = far[:, None]
     k, i, j = shape
-    return np.ascontiguousarray(mean[:, :k, :i, :j])
+    found = np.ascontiguousarray(mean[:, :k, :i, :j])
+    # Outside the brain the images hold a constant: whatever was computed there means nothing.
+    found[:, ~(covered[:k, :i, :j] & brain)] = far[:, None]
+    return found
 
 
 def features_at(
