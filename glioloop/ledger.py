@@ -69,14 +69,14 @@ class Ledger:
         Returns
         -------
         bool
-            Whether it is new.
+            Whether it is new, or is to be looked at again.
         """
         row = {name: getattr(arrival, name) for name in _INSTANCE_FIELDS}
         path = str(arrival.path) if arrival.path else None
         with self._sessions.begin() as session:
             statement = insert_or(InstanceRow).values(**row, path=path).on_conflict_do_nothing()
             if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
-                return False
+                return _sent_elsewhere(session, arrival)
             if arrival.path is not None and arrival.modality == "SEG":
                 _enter_seg(session, arrival)
             elif arrival.path is not None and not arrival.conflict:
@@ -290,6 +290,19 @@ def _enter_image(session: Session, arrival: Received) -> None:
     found.settled = False
     if found.state in (StudyState.HELD, StudyState.IGNORED, StudyState.FAILED):
         found.state, found.reason = StudyState.RECEIVING, ""
+
+
+def _sent_elsewhere(session: Session, arrival: Received) -> bool:
+    """Look again at a held SEG that a person sends once more to another of our AE titles.
+
+    Sent to be learnt from, it may be recognised by what did not suffice before.
+    """
+    found = session.get(CorrectionRow, arrival.sop_instance_uid)
+    if found is None or found.state != CorrectionState.HELD or found.called_ae == arrival.called_ae:
+        return False
+    found.called_ae, found.calling_ae = arrival.called_ae, arrival.calling_ae
+    found.received_at, found.state = arrival.received_at, CorrectionState.RECEIVED
+    return True
 
 
 def _enter_seg(session: Session, arrival: Received) -> None:

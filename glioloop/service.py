@@ -14,6 +14,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from glioloop import corrections, delivery, durable, failures, jobs, studies
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
@@ -24,7 +26,7 @@ from glioloop.studies import Studies
 from glioloop.web import WebServer, application
 from listener import scp
 from listener.inbox import Inbox, Received
-from study.errors import GlioloopError
+from study.errors import FailedError, GlioloopError
 
 if TYPE_CHECKING:
     from listener.scp import Scp
@@ -118,8 +120,22 @@ class Service:
             logger.info("entered %d instances and %d results from files", entered, len(lost))
 
     def _received(self, received: Received) -> None:
-        """An instance is on the disk: enter it, before its sender is told so."""
-        if self.site.ledger.enter(received):
+        """An instance is on the disk: enter it, before its sender is told so.
+
+        Raises
+        ------
+        FailedError
+            If the ledger cannot be written; the listener then asks the sender to come again.
+        """
+        try:
+            fresh = self.site.ledger.enter(received)
+        except SQLAlchemyError as error:
+            # The library's message quotes the row; its type says enough.
+            raise FailedError(
+                f"instance {received.sop_instance_uid} was not entered in the ledger:"
+                f" {type(error).__name__}"
+            ) from error
+        if fresh:
             self._wake.set()
 
     def _is_full(self) -> bool:

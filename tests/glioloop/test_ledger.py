@@ -51,6 +51,23 @@ def test_an_image_opens_its_study_and_a_resend_changes_nothing(ledger: Ledger) -
     assert len(ledger.instances("1")) == 1
 
 
+def test_a_held_seg_sent_to_the_other_ae_title_is_looked_at_again(ledger: Ledger) -> None:
+    ledger.enter(SEG)
+    ledger.set_correction("1.9.1", state=CorrectionState.HELD, reason="names nothing")
+    assert not ledger.enter(SEG)
+    assert ledger.correction("1.9.1").state == CorrectionState.HELD
+    assert ledger.enter(replace(SEG, called_ae="GLIOLOOP_LEARN", received_at=200.0))
+    row = ledger.correction("1.9.1")
+    assert (row.state, row.called_ae, row.received_at) == ("received", "GLIOLOOP_LEARN", 200.0)
+
+
+def test_an_accepted_seg_sent_to_the_other_ae_title_stays_accepted(ledger: Ledger) -> None:
+    ledger.enter(SEG)
+    ledger.set_correction("1.9.1", state=CorrectionState.ACCEPTED, reason="better")
+    assert not ledger.enter(replace(SEG, called_ae="GLIOLOOP_LEARN"))
+    assert ledger.correction("1.9.1").state == CorrectionState.ACCEPTED
+
+
 def test_what_is_not_kept_is_counted_and_opens_nothing(ledger: Ledger) -> None:
     ledger.enter(replace(MR, modality="SR", path=None))
     assert ledger.count_ignored() == 1
