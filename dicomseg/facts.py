@@ -16,12 +16,11 @@ from dicomseg.attributes import (
     first_item,
     items_of,
     maybe_number,
-    numbers,
     text_of,
     uids_in,
 )
 from dicomseg.opening import open_seg, refusing_damage
-from dicomseg.planes import Plane
+from dicomseg.planes import Plane, plane_of_groups
 from study.errors import RefusedError
 
 MAX_SEGMENTS = 256
@@ -238,19 +237,7 @@ def _frame(
             raise RefusedError("one of its frames does not say which segment it shows")
         segment = number
     image = next(iter(uids_in(item, "DerivationImageSequence")), "")
-    return FrameFacts(segment, _plane(item, shared) or images.get(image), image)
-
-
-def _plane(item: Dataset, shared: Dataset) -> Plane | None:
-    """Plane of a frame from its own and the shared functional groups; None where incomplete."""
-    macros = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-    position, orientation, measures = (first_item(item, m) or first_item(shared, m) for m in macros)
-    if position is None or orientation is None or measures is None:
-        return None
-    p = numbers(position, "ImagePositionPatient", 3)
-    o = numbers(orientation, "ImageOrientationPatient", 6)
-    s = numbers(measures, "PixelSpacing", 2)
-    return Plane((p[0], p[1], p[2]), (o[0], o[1], o[2], o[3], o[4], o[5]), (s[0], s[1]))
+    return FrameFacts(segment, plane_of_groups(item, shared) or images.get(image), image)
 
 
 def _made(dataset: Dataset) -> datetime | None:

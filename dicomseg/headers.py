@@ -8,15 +8,14 @@ patient, the study and the images is carried over as it is, since archives match
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time
+from collections.abc import Sequence
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.valuerep import DSfloat
 
-from dicomseg.attributes import numbers
 from dicomseg.planes import Plane
+from dicomseg.validity import RULES, single
 
 REFERENCES = (
     "SpecificCharacterSet",
@@ -75,69 +74,11 @@ LONGEST = {"StudyID": 16, "StationName": 16}
 """Most characters of those that may not have 64."""
 
 
-def plane_of(image: Dataset) -> Plane:
-    """Plane of a single-frame image.
-
-    Raises
-    ------
-    RefusedError
-        If position, orientation or pixel spacing is missing or no number.
-    """
-    position = numbers(image, "ImagePositionPatient", 3)
-    orientation = numbers(image, "ImageOrientationPatient", 6)
-    spacing = numbers(image, "PixelSpacing", 2)
-    return Plane(
-        (position[0], position[1], position[2]),
-        (*orientation[:3], *orientation[3:]),  # type: ignore[arg-type]
-        (spacing[0], spacing[1]),
-    )
-
-
-def encoder_headers(sources: Sequence[Dataset]) -> list[Dataset]:
-    """Minimal valid headers of source images, for an encoder to copy from.
-
-    Parameters
-    ----------
-    sources
-        Instances of one series; not changed.
-
-    Returns
-    -------
-    list of pydicom.Dataset
-        One for each source, in their order, with only what the new object takes over.
-    """
-    return [_encoder_header(source) for source in sources]
-
-
 def carry_verbatim(source: Dataset, target: Dataset) -> None:
     """Copy what identifies patient and order from a source to a new object, unread."""
     for keyword in VERBATIM:
         if keyword in source:
             target[keyword] = copy.deepcopy(source[keyword])
-
-
-def _encoder_header(source: Dataset) -> Dataset:
-    """One minimal header."""
-    header = Dataset()
-    for keyword in (*REFERENCES, *IMAGE):
-        if keyword in source:
-            header[keyword] = copy.deepcopy(source[keyword])
-    for keyword in DESCRIPTIVE:
-        text = _text(source, keyword)
-        longest = LONGEST.get(keyword, 64)
-        if text and RULES.get(keyword, _single)(text):
-            header[keyword] = copy.deepcopy(source[keyword])
-            if len(text) > longest:
-                setattr(header, keyword, str(header[keyword].value)[:longest])
-    for keyword in TYPE_2:
-        if keyword not in header or header[keyword].value is None:
-            setattr(header, keyword, "")
-    header.ImagePositionPatient = list(source.ImagePositionPatient)
-    header.ImageOrientationPatient = list(source.ImageOrientationPatient)
-    header.PixelSpacing = list(source.PixelSpacing)
-    # The encoder insists on one; what is written is set by its caller.
-    header.SliceThickness = source.get("SliceThickness") or 1.0
-    return header
 
 
 def _text(source: Dataset, keyword: str) -> str:
@@ -151,50 +92,84 @@ def _text(source: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip(" \x00")
 
 
-def _single(text: str) -> bool:
-    """Whether a text is one value."""
-    return "\\" not in text
+def encoder_headers(
+    instances: Sequence[Dataset], planes: Sequence[Plane], thickness: float
+) -> list[Dataset]:
+    """Minimal valid headers of source images, for an encoder to copy from.
+
+    Parameters
+    ----------
+    instances
+        Classic images, one for each plane, or one multi-frame image; not changed.
+    planes
+        Where the slices lie. Their common orientation is that of the first, to the last digit:
+        the encoder compares it exactly.
+    thickness
+        Of a slice, in mm.
+
+    Returns
+    -------
+    list of pydicom.Dataset
+        One for each instance, in their order, with only what the new object takes over.
+    """
+    headers = [_encoder_header(instance) for instance in instances]
+    shared = Dataset()
+    shared.ImageOrientationPatient = _decimals(planes[0].orientation)
+    shared.PixelSpacing = _decimals(planes[0].spacing)
+    shared.SliceThickness = thickness
+    if is_multiframe(instances[0]):
+        _add_groups(headers[0], planes, shared)
+        return headers
+    for header, plane in zip(headers, planes, strict=True):
+        header.update(shared)
+        header.ImagePositionPatient = _decimals(plane.position)
+    return headers
 
 
-def valid_date(text: str) -> bool:
-    """Whether a DA value is a day of the calendar."""
-    if not re.fullmatch(r"\d{8}", text):
-        return False
-    try:
-        date(int(text[:4]), int(text[4:6]), int(text[6:]))
-    except ValueError:
-        return False
-    return True
+def _decimals(values: Sequence[float]) -> list[DSfloat]:
+    """Numbers in the 16 characters that a DS value may have."""
+    return [DSfloat(value, auto_format=True) for value in values]
 
 
-def valid_time(text: str) -> bool:
-    """Whether a TM value is a time of the day."""
-    found = re.fullmatch(r"(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?", text)
-    if not found:
-        return False
-    try:
-        hour, minute, second = (int(part or 0) for part in found.groups())
-        time(hour, minute, second)
-    except ValueError:
-        return False
-    return True
+def is_multiframe(image: Dataset) -> bool:
+    """Whether an image describes its frames in functional groups."""
+    return "PerFrameFunctionalGroupsSequence" in image
 
 
-def _positive(text: str) -> bool:
-    """Whether a DS value is a number above zero."""
-    try:
-        return 0 < float(text) < 1000
-    except ValueError:
-        return False
+def _add_groups(header: Dataset, planes: Sequence[Plane], shared: Dataset) -> None:
+    """Functional groups of a multi-frame image: places of its frames, and no more."""
+    orientation, measures, common = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = shared.ImageOrientationPatient
+    measures.PixelSpacing, measures.SliceThickness = shared.PixelSpacing, shared.SliceThickness
+    common.PlaneOrientationSequence = [orientation]
+    common.PixelMeasuresSequence = [measures]
+    header.NumberOfFrames = len(planes)
+    header.SharedFunctionalGroupsSequence = [common]
+    header.PerFrameFunctionalGroupsSequence = [_place(plane) for plane in planes]
 
 
-RULES: Mapping[str, Callable[[str], bool]] = {
-    "PatientSex": lambda text: text in {"M", "F", "O"},
-    "PatientBirthDate": valid_date,
-    "StudyDate": valid_date,
-    "StudyTime": valid_time,
-    "PatientAge": lambda text: bool(re.fullmatch(r"\d{3}[DWMY]", text)),
-    "PatientSize": _positive,
-    "PatientWeight": _positive,
-}
-"""What a filled value must satisfy; other attributes may hold any single text."""
+def _place(plane: Plane) -> Dataset:
+    """Functional groups of one frame."""
+    position, groups = Dataset(), Dataset()
+    position.ImagePositionPatient = _decimals(plane.position)
+    groups.PlanePositionSequence = [position]
+    return groups
+
+
+def _encoder_header(source: Dataset) -> Dataset:
+    """One minimal header."""
+    header = Dataset()
+    for keyword in (*REFERENCES, *IMAGE):
+        if keyword in source:
+            header[keyword] = copy.deepcopy(source[keyword])
+    for keyword in DESCRIPTIVE:
+        text = _text(source, keyword)
+        longest = LONGEST.get(keyword, 64)
+        if text and RULES.get(keyword, single)(text):
+            header[keyword] = copy.deepcopy(source[keyword])
+            if len(text) > longest:
+                setattr(header, keyword, str(header[keyword].value)[:longest])
+    for keyword in TYPE_2:
+        if keyword not in header or header[keyword].value is None:
+            setattr(header, keyword, "")
+    return header

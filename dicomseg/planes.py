@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import Dataset
 
+from dicomseg.attributes import first_item, numbers
 from dicomseg.lattice import SAME_VOXEL, FloatArray
 from study.errors import RefusedError
 from study.volume import Geometry
@@ -42,6 +44,38 @@ class Stack:
     geometry: Geometry
     slice_of: tuple[int, ...]
     """For each plane, in the order given, its slice in the geometry."""
+
+
+def plane_of(image: Dataset) -> Plane:
+    """Plane of a single-frame image.
+
+    Raises
+    ------
+    RefusedError
+        If position, orientation or pixel spacing is missing or no number.
+    """
+    position = numbers(image, "ImagePositionPatient", 3)
+    orientation = numbers(image, "ImageOrientationPatient", 6)
+    spacing = numbers(image, "PixelSpacing", 2)
+    return _plane(position, orientation, spacing)
+
+
+def plane_of_groups(item: Dataset, shared: Dataset) -> Plane | None:
+    """Plane of a frame from its own and the shared functional groups; None where incomplete."""
+    macros = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    position, orientation, measures = (first_item(item, m) or first_item(shared, m) for m in macros)
+    if position is None or orientation is None or measures is None:
+        return None
+    return _plane(
+        numbers(position, "ImagePositionPatient", 3),
+        numbers(orientation, "ImageOrientationPatient", 6),
+        numbers(measures, "PixelSpacing", 2),
+    )
+
+
+def _plane(p: Sequence[float], o: Sequence[float], s: Sequence[float]) -> Plane:
+    """Plane from a position, an orientation and a spacing."""
+    return Plane((p[0], p[1], p[2]), (o[0], o[1], o[2], o[3], o[4], o[5]), (s[0], s[1]))
 
 
 def stack_planes(

@@ -14,7 +14,6 @@ from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DT
 
-from dicomseg.attributes import numbers
 from dicomseg.codes import CATEGORY, FAMILY, REGION, STYLES, Code, lab_of_rgb
 from dicomseg.headers import carry_verbatim, encoder_headers
 from dicomseg.identity import (
@@ -25,7 +24,7 @@ from dicomseg.identity import (
     tracking_uid,
     uid_for,
 )
-from dicomseg.source_grid import on_series, slice_spacing
+from dicomseg.source_grid import on_source
 from study.tissue import TUMOUR_TISSUES
 from study.volume import Volume
 
@@ -63,13 +62,10 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
     A tissue that does not occur keeps its segment, and has no frame; where no tissue occurs at
     all, every frame is written, empty: a result without tumour is a valid Segmentation.
     """
-    ordered, array = on_series(labels, sources)
-    headers = encoder_headers(ordered)
-    spacing = slice_spacing(ordered)
-    thickness = ordered[0].get("SliceThickness") or spacing
+    source = on_source(labels, sources)
     seg = hd.seg.Segmentation(
-        source_images=headers,
-        pixel_array=np.ascontiguousarray(array),
+        source_images=encoder_headers(source.instances, source.planes, source.thickness),
+        pixel_array=np.ascontiguousarray(source.labels),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=_descriptions(identity),
         series_instance_uid=identity.series_uid,
@@ -81,18 +77,18 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
         software_versions=identity.model_version,
         device_serial_number="1",
         pixel_measures=hd.PixelMeasuresSequence(
-            pixel_spacing=numbers(ordered[0], "PixelSpacing", 2),
-            slice_thickness=float(thickness),
-            spacing_between_slices=spacing,
+            pixel_spacing=source.planes[0].spacing,
+            slice_thickness=source.thickness,
+            spacing_between_slices=source.spacing,
         ),
-        omit_empty_frames=bool(array.any()),
+        omit_empty_frames=bool(source.labels.any()),
         content_label="GLIOMA_SEG",
         content_description=f"{DISCLAIMER}. {identity.series_description}"[:64],
         content_creator_name=identity.creator,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         series_description=identity.series_description,
     )
-    _settle(seg, ordered[0], identity)
+    _settle(seg, source.instances[0], identity)
     buffer = BytesIO()
     seg.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

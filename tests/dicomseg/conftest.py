@@ -108,6 +108,41 @@ def make_instance(k: int, geometry: Geometry, orientation: tuple[float, ...]) ->
     return ds
 
 
+def make_enhanced(classic: SourceSeries) -> Dataset:
+    """The same slices as one Enhanced MR Image, its frames from the last slice to the first."""
+    image = Dataset()
+    image.update(classic.instances[0])
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "SliceThickness",
+    ):
+        del image[keyword]
+    image.SOPClassUID, image.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4.1", f"{SERIES_UID}.900"
+    shared, orientation, measures = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = classic.instances[0].ImageOrientationPatient
+    measures.PixelSpacing = classic.instances[0].PixelSpacing
+    measures.SliceThickness = 4.5
+    shared.PlaneOrientationSequence = [orientation]
+    shared.PixelMeasuresSequence = [measures]
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = []
+    for instance in reversed(classic.instances):
+        groups, position = Dataset(), Dataset()
+        position.ImagePositionPatient = instance.ImagePositionPatient
+        groups.PlanePositionSequence = [position]
+        image.PerFrameFunctionalGroupsSequence.append(groups)
+    image.NumberOfFrames = len(classic.instances)
+    return image
+
+
+@pytest.fixture
+def enhanced() -> Callable[[SourceSeries], Dataset]:
+    """`make_enhanced`."""
+    return make_enhanced
+
+
 @pytest.fixture
 def series() -> SourceSeries:
     """Axial, ascending."""

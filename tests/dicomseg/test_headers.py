@@ -8,8 +8,9 @@ from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from dicomseg.headers import plane_of, valid_date, valid_time
+from dicomseg.planes import plane_of
 from dicomseg.validate import validate_seg
+from dicomseg.validity import valid_date, valid_time
 from dicomseg.write import write_seg
 from study.errors import RefusedError
 

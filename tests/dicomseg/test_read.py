@@ -7,7 +7,7 @@ import pytest
 from pydicom import Dataset
 
 from dicomseg.facts import read_facts
-from dicomseg.headers import plane_of
+from dicomseg.planes import plane_of
 from dicomseg.read import Original, read_seg
 from dicomseg.write import write_seg
 from study.errors import HeldError, RefusedError

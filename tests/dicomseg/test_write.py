@@ -265,6 +265,75 @@ def test_a_slice_that_was_sent_twice_is_named_once(series, identity):
     assert len(parsed(encoded).ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 7
 
 
+@pytest.mark.parametrize("orientation", ["axial", "oblique"])
+def test_an_enhanced_source(orientation, new_series, enhanced, identity, tmp_path):
+    """One multi-frame image, each frame of the result refers to the right one of its frames."""
+    series = new_series(orientation)
+    image = enhanced(series)
+    encoded = write_seg(series.labels, [image], identity)
+    validate_seg(encoded, series.labels)
+    np.testing.assert_array_equal(
+        read_seg(encoded, series.labels.geometry).labels(), series.labels.array
+    )
+    ds = parsed(encoded)
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert (float(measures.SliceThickness), float(measures.SpacingBetweenSlices)) == (4.5, 6.5)
+    for frame in ds.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert source.ReferencedSOPInstanceUID == image.SOPInstanceUID
+        groups = image.PerFrameFunctionalGroupsSequence[int(source.ReferencedFrameNumber) - 1]
+        np.testing.assert_allclose(
+            frame.PlanePositionSequence[0].ImagePositionPatient,
+            groups.PlanePositionSequence[0].ImagePositionPatient,
+            atol=1e-6,
+        )
+    path = tmp_path / "seg.dcm"
+    path.write_bytes(encoded)
+    assert errors_of_dciodvfy(path) == []
+
+
+def test_an_enhanced_source_without_places_is_refused(series, enhanced, identity):
+    """Nor is one that shows a slice twice, nor are two of them."""
+    image = enhanced(series)
+    twice = enhanced(series)
+    twice.PerFrameFunctionalGroupsSequence.append(twice.PerFrameFunctionalGroupsSequence[0])
+    with pytest.raises(RefusedError, match="2 multi-frame images"):
+        write_seg(series.labels, [image, image], identity)
+    with pytest.raises(RefusedError, match="some slice more than once"):
+        write_seg(series.labels, [twice], identity)
+    del image.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence
+    with pytest.raises(RefusedError, match="does not say where its frames lie"):
+        write_seg(series.labels, [image], identity)
+
+
+@pytest.mark.parametrize("thickness", [None, 3.25, 13.0])
+def test_thickness_is_not_taken_for_the_distance_of_slices(thickness, series, identity):
+    """Gaps and overlaps are common; without a thickness the distance is written."""
+    for instance in series.instances:
+        instance.SliceThickness = thickness
+        instance.SpacingBetweenSlices = 3.25
+    encoded = write_seg(series.labels, series.instances, identity)
+    measures = parsed(encoded).SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SpacingBetweenSlices) == 6.5
+    assert float(measures.SliceThickness) == (thickness or 6.5)
+
+
+def test_orientations_that_differ_in_the_last_digit_are_one(series, identity):
+    """Scanners round each slice for itself."""
+    series.instances[3].ImageOrientationPatient = [1, 0, 1e-9, 0, 1, 0]
+    validate_seg(write_seg(series.labels, series.instances, identity), series.labels)
+
+
+def test_tumour_in_one_slice_only(series, identity):
+    """The only frame does not tell the distance of slices; the header does."""
+    labels = np.zeros_like(series.labels.array)
+    labels[3, 4:9, 5:9] = 3
+    encoded = write_seg(series.labels.with_array(labels), series.instances, identity)
+    validate_seg(encoded, series.labels.with_array(labels))
+    assert parsed(encoded).NumberOfFrames == 1
+    np.testing.assert_array_equal(read_seg(encoded, series.labels.geometry).labels(), labels)
+
+
 def test_times_are_told_in_the_zone_of_the_source(series, identity):
     """09:30 UTC is 11:30 in a study of zone +0200."""
     series.instances[0].TimezoneOffsetFromUTC = "+0200"
