@@ -35,7 +35,8 @@ def draw(path: Path, image: Volume, ours: Masks, known: Masks, title: str) -> No
     """
     shown = most_of(known if any(m.any() for m in known.values()) else ours, image)
     panels = [("T1gd", {}), ("Glioloop", ours)] + ([("expert", known)] if known else [])
-    figure = Figure(figsize=(4.2 * len(panels), 4.8), facecolor=PAPER)
+    figure = Figure(figsize=(3.6 * len(panels), 4.9), facecolor=PAPER)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.07, top=0.87, wspace=0.02)
     FigureCanvasAgg(figure)
     bright = float(np.percentile(image.array[shown], 99.7)) or 1.0
     _, rows, columns = image.geometry.spacing
@@ -50,7 +51,7 @@ def draw(path: Path, image: Volume, ours: Masks, known: Masks, title: str) -> No
         axes.set_axis_off()
     for place, tissue in enumerate(TUMOUR_TISSUES):
         colour = tuple(part / 255 for part in STYLES[tissue].rgb)
-        figure.text(0.02 + 0.2 * place, 0.02, STYLES[tissue].label, color=colour, fontsize=10)
+        figure.text(0.3 + 0.2 * place, 0.02, STYLES[tissue].label, color=colour, ha="center")
     figure.suptitle(title, color=INK, fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, facecolor=PAPER)

@@ -75,6 +75,8 @@ def show(
     """Print the tables."""
     console.print(_results(outcomes))
     if lesson is not None:
+        console.print(f"Adaptation: {lesson.state}. {lesson.reason}", markup=False)
+    if lesson is not None and lesson.dice_base:
         console.print(_adaptation(lesson))
     table = Table("stage", "seconds", title="Time")
     for name, duration in seconds.items():
@@ -101,8 +103,9 @@ def _results(outcomes: list[Outcome]) -> Table:
 
 def _adaptation(lesson: Lesson) -> Table:
     """Dice with the correction before and after, where the fit did not look."""
-    title = f"Adaptation: {lesson.state}. {lesson.reason}".strip()
-    table = Table("Dice with the correction, not learnt from", title=title)
+    table = Table(
+        "tissue or region", title="Dice with the correction, where it was not learnt from"
+    )
     table.add_column("before", justify="right")
     table.add_column("after", justify="right")
     for name, before in lesson.dice_base.items():
