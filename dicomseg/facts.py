@@ -26,7 +26,10 @@ from study.errors import RefusedError
 MAX_SEGMENTS = 256
 MAX_FRAMES = 20_000
 MAX_SIDE = 2048
-"""Limits on a Segmentation that is read at all: segments, frames, and rows or columns."""
+MAX_PIXELS = 2**30
+"""Limits on a Segmentation that is read at all: segments, frames, rows or columns, and pixels of
+all frames together (four segments on 1024 slices of 512x512): a few bytes of a compressed frame
+may stand for millions of pixels."""
 
 
 ReferencedImages = Mapping[str, Plane]
@@ -213,6 +216,9 @@ def _frames(
     items = items_of(dataset, "PerFrameFunctionalGroupsSequence")
     if len(items) != declared:
         raise RefusedError(f"it declares {declared} frames and describes {len(items)}")
+    pixels = declared * int(dataset.Rows) * int(dataset.Columns)
+    if pixels > MAX_PIXELS:
+        raise RefusedError(f"its frames have {pixels} pixels; at most {MAX_PIXELS} are read")
     label_map = _segmentation_type(dataset) == "LABELMAP"
     frames = tuple(_frame(item, shared, images, label_map=label_map) for item in items)
     unknown = {f.segment for f in frames} - segments - ({0} if label_map else set())

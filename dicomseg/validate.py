@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import highdicom as hd
@@ -10,11 +11,13 @@ import numpy as np
 from dicomseg.codes import STYLES
 from dicomseg.lattice import lies_within, onto_same_voxels
 from study.errors import FailedError
-from study.tissue import TUMOUR_TISSUES
+from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Geometry, Volume
 
 
-def validate_seg(encoded: bytes, labels: Volume) -> None:
+def validate_seg(
+    encoded: bytes, labels: Volume, tissues: Sequence[Tissue] = TUMOUR_TISSUES
+) -> None:
     """Compare an encoded Segmentation with the labels that it shall hold.
 
     Parameters
@@ -23,6 +26,9 @@ def validate_seg(encoded: bytes, labels: Volume) -> None:
         The Part 10 file.
     labels
         What was meant: `Tissue` values, their grid and frame of reference.
+
+    tissues
+        Those that have a segment, in the order of their numbers.
 
     Raises
     ------
@@ -46,11 +52,12 @@ def validate_seg(encoded: bytes, labels: Volume) -> None:
             f"not in {meant}"
         )
     found = {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}
-    if found != {int(t): STYLES[t].label for t in TUMOUR_TISSUES}:
+    if found != {number: STYLES[t].label for number, t in enumerate(tissues, start=1)}:
         raise FailedError(f"the encoded Segmentation describes the segments {found}")
     slices, rows, columns = volume.spatial_shape
     geometry = Geometry((slices, rows, columns), volume.affine, meant)
-    array = onto_same_voxels(volume.array, geometry, labels.geometry)
+    by_number = np.array([0, *tissues], np.uint8)
+    array = onto_same_voxels(by_number[volume.array], geometry, labels.geometry)
     if array is None or not lies_within(geometry, labels.geometry):
         raise FailedError("the encoded Segmentation lies on other voxels than the labels")
     differing = int(np.count_nonzero(array != labels.array))

@@ -25,7 +25,7 @@ from dicomseg.identity import (
     uid_for,
 )
 from dicomseg.source_grid import on_source
-from study.tissue import TUMOUR_TISSUES
+from study.tissue import TUMOUR_TISSUES, Tissue, renumber
 from study.volume import Volume
 
 DISCLAIMER = "Not for diagnosis"
@@ -33,7 +33,12 @@ DISCLAIMER = "Not for diagnosis"
 
 # Bad values are repaired or carried over on purpose; pydicom would quote them in warnings.
 @disable_value_validation()
-def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdentity) -> bytes:
+def write_seg(
+    labels: Volume,
+    sources: Sequence[Dataset],
+    identity: ResultIdentity,
+    tissues: Sequence[Tissue] = TUMOUR_TISSUES,
+) -> bytes:
     """Encode labels as one BINARY Segmentation instance.
 
     Parameters
@@ -45,6 +50,9 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
         All instances of the source series, in any order, headers suffice. They are not changed.
     identity
         Who made it, when, and of what result it is.
+    tissues
+        Those that are spoken of: each has a segment, numbered from 1 in this order. A person's
+        outline of the enhancing lesion alone says nothing of the others.
 
     Returns
     -------
@@ -54,8 +62,8 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
     Raises
     ------
     RefusedError
-        If the labels are no `Tissue` values, the sources are not one series, or lie on other
-        voxels or in another frame of reference than the labels.
+        If the labels are no `Tissue` values of `tissues`, the sources are not one series, or lie
+        on other voxels or in another frame of reference than the labels.
 
     Notes
     -----
@@ -63,11 +71,13 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
     all, every frame is written, empty: a result without tumour is a valid Segmentation.
     """
     source = on_source(labels, sources)
+    numbers = {int(tissue): n + 1 for n, tissue in enumerate(tissues)}
+    array = renumber(source.labels, {0: 0, **numbers})
     seg = hd.seg.Segmentation(
         source_images=encoder_headers(source.instances, source.planes, source.thickness),
-        pixel_array=np.ascontiguousarray(source.labels),
+        pixel_array=np.ascontiguousarray(array),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=_descriptions(identity),
+        segment_descriptions=_descriptions(identity, tissues),
         series_instance_uid=identity.series_uid,
         series_number=identity.series_number,
         sop_instance_uid=identity.sop_instance_uid,
@@ -88,21 +98,23 @@ def write_seg(labels: Volume, sources: Sequence[Dataset], identity: ResultIdenti
         transfer_syntax_uid=ExplicitVRLittleEndian,
         series_description=identity.series_description,
     )
-    _settle(seg, source.instances[0], identity)
+    _settle(seg, source.instances[0], identity, tissues)
     buffer = BytesIO()
     seg.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def _descriptions(identity: ResultIdentity) -> list[hd.seg.SegmentDescription]:
-    """The three segments."""
+def _descriptions(
+    identity: ResultIdentity, tissues: Sequence[Tissue]
+) -> list[hd.seg.SegmentDescription]:
+    """The segments."""
     algorithm = hd.AlgorithmIdentificationSequence(
         name=identity.model_name, family=_code(FAMILY), version=identity.algorithm_version
     )
     manual = identity.algorithm_type == "MANUAL"
     return [
         hd.seg.SegmentDescription(
-            segment_number=int(tissue),
+            segment_number=number,
             segment_label=STYLES[tissue].label,
             segmented_property_category=_code(CATEGORY),
             segmented_property_type=_code(STYLES[tissue].type_code),
@@ -112,7 +124,7 @@ def _descriptions(identity: ResultIdentity) -> list[hd.seg.SegmentDescription]:
             tracking_id=tracking_identifier(identity.result_id, tissue),
             anatomic_regions=[_code(REGION)],
         )
-        for tissue in TUMOUR_TISSUES
+        for number, tissue in enumerate(tissues, start=1)
     ]
 
 
@@ -121,7 +133,12 @@ def _code(code: Code) -> PydicomCode:
     return PydicomCode(code.value, code.scheme, code.meaning)
 
 
-def _settle(seg: hd.seg.Segmentation, source: Dataset, identity: ResultIdentity) -> None:
+def _settle(
+    seg: hd.seg.Segmentation,
+    source: Dataset,
+    identity: ResultIdentity,
+    tissues: Sequence[Tissue],
+) -> None:
     """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
     carry_verbatim(source, seg)
     made = _wall_clock(identity.created, source)
@@ -135,9 +152,8 @@ def _settle(seg: hd.seg.Segmentation, source: Dataset, identity: ResultIdentity)
     seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
     for index in seg.DimensionIndexSequence:
         index.DimensionOrganizationUID = organization
-    for segment in seg.SegmentSequence:
-        style = STYLES[TUMOUR_TISSUES[segment.SegmentNumber - 1]]
-        segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(style.rgb))
+    for segment, tissue in zip(seg.SegmentSequence, tissues, strict=True):
+        segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(STYLES[tissue].rgb))
     if identity.predecessor is not None:
         seg.PredecessorDocumentsSequence = [_predecessor_item(identity.predecessor)]
 

@@ -44,6 +44,12 @@ def nest(ds: Dataset, levels: int) -> None:
         ds.ReferencedSeriesSequence = Sequence([inner])
 
 
+def many_large_frames(ds: Dataset) -> None:
+    ds.Rows = ds.Columns = 2048
+    ds.PerFrameFunctionalGroupsSequence = list(ds.PerFrameFunctionalGroupsSequence) * 500
+    ds.NumberOfFrames = 4500
+
+
 BROKEN = {
     "no segments": (lambda ds: ds.__delattr__("SegmentSequence"), "describes 0 segments"),
     "no segment number": (
@@ -82,6 +88,7 @@ BROKEN = {
     ),
     "huge rows": (lambda ds: setattr(ds, "Rows", 65535), r"\*Rows\* is 65535"),
     "no columns": (lambda ds: setattr(ds, "Columns", 0), r"\*Columns\* is 0"),
+    "too many pixels": (many_large_frames, "18874368000 pixels; at most 1073741824"),
     "another class": (
         lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.4"),
         "a Segmentation is needed",

@@ -18,6 +18,7 @@ from dicomseg.read import Original, read_seg
 from dicomseg.validate import validate_seg
 from dicomseg.write import write_seg
 from study.errors import RefusedError
+from study.tissue import Tissue
 from study.volume import Geometry, Volume
 
 NewSeries = Callable[..., object]
@@ -239,6 +240,20 @@ def test_a_tissue_that_does_not_occur_keeps_its_segment(series, identity):
         "Edema",
         "Enhancing Lesion",
     ]
+
+
+def test_a_person_s_outline_of_one_tissue_speaks_of_that_alone(series, identity):
+    """One segment, number 1; what it is is said by label and code."""
+    labels = np.where(series.labels.array == 3, 3, 0).astype(np.uint8)
+    only = series.labels.with_array(labels)
+    person = replace(identity, kind="correction 1", algorithm_type="MANUAL")
+    encoded = write_seg(only, series.instances, person, [Tissue.ENHANCING])
+    validate_seg(encoded, only, [Tissue.ENHANCING])
+    read = read_seg(encoded, only.geometry, original=Original(series.labels.array))
+    assert read.outlined == {Tissue.ENHANCING}
+    np.testing.assert_array_equal(read.labels(series.labels.array), series.labels.array)
+    with pytest.raises(RefusedError, match="labels \\[1, 2\\] occur"):
+        write_seg(series.labels, series.instances, person, [Tissue.ENHANCING])
 
 
 def test_labels_with_reversed_axes_are_put_in_their_place(series, identity):
