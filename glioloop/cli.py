@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import warnings
 from collections.abc import Sequence
 
 import typer
 
+from glioloop.failures import hush_libraries
 from glioloop.terminal import err
 from study.errors import FailedError, GlioloopError
 
@@ -47,8 +47,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Entry point of ``glioloop`` and ``python -m glioloop``."""
-    # Libraries warn about odd headers and quote them; a terminal and a log are no place for that.
-    warnings.filterwarnings("ignore", module="pydicom")
+    hush_libraries()
     try:
         build(sys.argv[1:])()
     except GlioloopError as error:

@@ -33,8 +33,6 @@ def serve(config: ConfigOption = None) -> None:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for noisy in ("pynetdicom", "pydicom", "httpx", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +15,14 @@ T = TypeVar("T")
 
 FRAMES = 4
 """How many of the last calls are named."""
+
+
+def hush_libraries() -> None:
+    """Keep libraries from telling odd values of headers: they would end in the log."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    for name in ("pynetdicom", "httpx", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def where(name: str, error: BaseException) -> str:

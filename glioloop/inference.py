@@ -133,6 +133,7 @@ def _child(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.WARNING)
+    failures.hush_libraries()
 
     def progress(part: float) -> None:
         pipe.send_bytes(f"{part:.4f}".encode())

@@ -12,7 +12,6 @@ from importlib import metadata
 from typing import Any
 
 import uvicorn
-from pydicom.uid import UID
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -25,6 +24,7 @@ from glioloop import overview
 from glioloop.overview import request_study
 from glioloop.settings import Web
 from glioloop.site import Site
+from listener.header import is_uid
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _uid_list(body: Any) -> list[str]:
 
 def _check_uid(uid: Any) -> None:
     """Refuse what is no UID."""
-    if not isinstance(uid, str) or len(uid) > 64 or not UID(uid).is_valid:
+    if not isinstance(uid, str) or not is_uid(uid):
         raise RefusedError("that is no UID")
 
 

@@ -1,0 +1,124 @@
+"""The HTTP interface and the status page: loopback names only, every value escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from glioloop import settings
+from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.site import Site, open_site
+from glioloop.web import WebServer, application
+from listener.inbox import Received
+
+IMAGE = Received(
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
+    sop_instance_uid="1.1.1",
+    series_uid="1.1",
+    study_uid="1.2",
+    modality="MR",
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    calling_ae="SCANNER",
+    called_ae="GLIOLOOP",
+    received_at=0.0,
+    path=Path("a.dcm"),
+    sha256="aa",
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = open_site(settings.load(data=tmp_path, web={"port": 0}))
+    made.ledger.enter(IMAGE)
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def woken() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def client(site: Site, woken: list[bool]) -> Iterator[httpx.Client]:
+    app = application(site, lambda: woken.append(True))
+    server = WebServer(app, site.settings.web)
+    port = server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as made:
+        yield made
+    server.stop()
+
+
+def test_health_answers(client: httpx.Client) -> None:
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_every_table_is_served_as_json(client: httpx.Client) -> None:
+    (study,) = client.get("/api/v1/studies").json()
+    assert (study["study_uid"], study["state"]) == ("1.2", "receiving")
+    assert study["last_arrival"] == "1970-01-01T00:00:00+00:00"
+    assert "patient_key" not in study
+    for name in ("jobs", "results", "corrections", "deliveries", "models"):
+        assert client.get(f"/api/v1/{name}").json() == []
+
+
+def test_status_counts_what_waits_for_a_person(client: httpx.Client, site: Site) -> None:
+    site.ledger.set_study("1.2", state=StudyState.HELD)
+    site.ledger.enter(replace(IMAGE, sop_instance_uid="1.9", modality="SEG", sha256="bb"))
+    site.ledger.set_correction("1.9", state=CorrectionState.HELD)
+    found = client.get("/api/v1/status").json()
+    assert (found["held"], found["studies"]) == (2, {"held": 1})
+
+
+def test_a_list_of_instances_is_written_down_and_wakes_the_service(
+    client: httpx.Client, site: Site, woken: list[bool]
+) -> None:
+    answer = client.post("/api/v1/studies/1.2/instances", json={"instances": ["1.1", "1.2"]})
+    assert (answer.status_code, answer.json()) == (202, {"study_uid": "1.2", "expected": 2})
+    assert site.ledger.study("1.2").expected == ["1.1", "1.2"]
+    assert woken == [True]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "sentence"),
+    [
+        ("1.2/instances", b"[]", "a list of SOP Instance UIDs is needed"),
+        ("1.2/instances", b'{"a": 1}', "a list of SOP Instance UIDs is needed"),
+        ("1.2/instances", b'["1.2", "../etc"]', "that is no UID"),
+        ("1.2/instances", b"[3]", "that is no UID"),
+        ("1.2/instances", b"{", "the request is not JSON"),
+        ("x/instances", b'["1.2"]', "that is no UID"),
+        ("9.9/segment", b"", "no image of study 9.9 was ever received"),
+        ("1.2/segment", b'{"as": {"T3": "1.2"}}', "'T3' is no role"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_sentence(
+    client: httpx.Client, woken: list[bool], path: str, content: bytes, sentence: str
+) -> None:
+    answer = client.post(f"/api/v1/studies/{path}", content=content)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+    assert woken == []
+
+
+def test_a_request_that_is_too_large_is_refused(client: httpx.Client) -> None:
+    content = b'["' + b"1" * (9 << 20) + b'"]'
+    answer = client.post("/api/v1/studies/1.2/instances", content=content)
+    assert (answer.status_code, "larger than 8 MiB" in answer.text) == (400, True)
+
+
+def test_other_names_of_this_machine_are_not_answered(client: httpx.Client) -> None:
+    assert client.get("/health", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get("/health", headers={"Host": "localhost:8043"}).status_code == 200
+
+
+def test_the_page_shows_the_reason_and_escapes_it(client: httpx.Client, site: Site) -> None:
+    site.ledger.set_study("1.2", state=StudyState.HELD, reason="<script>alert(1)</script>")
+    page = client.get("/").text
+    assert '<tr class="held">' in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>" not in page
