@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ NUDGE_MM, NUDGE_DEG = 4.0, 4.0
 
 MIN_SCORE = 0.01
 """Least score of an alignment that is believed; see `Alignment`."""
+
+SETTING = threading.Lock()
+"""Held while SimpleITK's number of threads, which is one for the whole process, is another."""
 
 Matrix = npt.NDArray[np.float64]
 
@@ -172,12 +176,13 @@ def _refine(level: _Level, start: Matrix, step_mm: float) -> Matrix:
 def _one_thread() -> Iterator[None]:
     """Work in one thread: with several, sums differ in their last digits from run to run."""
     process = sitk.ProcessObject
-    before = process.GetGlobalDefaultNumberOfThreads()
-    process.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        process.SetGlobalDefaultNumberOfThreads(before)
+    with SETTING:
+        before = process.GetGlobalDefaultNumberOfThreads()
+        process.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            process.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _image(array: npt.NDArray[Any], geometry: Geometry) -> Any:
