@@ -80,13 +80,20 @@ def read_planes(series: Series) -> list[Plane]:
     except READ_ERRORS as error:
         if isinstance(error, HeldError):
             raise
-        told = f"{type(error).__name__}: {error}"
-        raise HeldError(f"{where} cannot be decoded ({told}); send it again") from error
+        # The error's own text may quote what it could not read: a name, an identifier.
+        told = f"{type(error).__name__}, transfer syntax {_syntax(series.header)}"
+        raise HeldError(f"{where} cannot be decoded ({told}); send it uncompressed") from error
     _check_alike(planes, where)
     normal = planes[0].normal
     planes.sort(key=lambda plane: float(plane.position @ normal))
     _check_stack(planes, where)
     return planes
+
+
+def _syntax(header: Dataset) -> str:
+    """Name of (0002,0010) *Transfer Syntax UID*."""
+    uid = header.file_meta.get("TransferSyntaxUID")
+    return "unknown" if uid is None else str(uid.name)
 
 
 def _check_size(series: Series, where: str) -> None:

@@ -29,6 +29,8 @@ ORIENTATION_TOLERANCE = 1e-3
 ECHO_TOLERANCE_MS = 2.0
 """Echo times closer than this are one echo; scanners round them differently from slice to slice."""
 
+NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+
 READ_ERRORS = (
     InvalidDicomError,
     OSError,
@@ -124,10 +126,14 @@ def scan(paths: Iterable[Path]) -> Scan:
     for path in _files(paths):
         try:
             header = dcmread(path, stop_before_pixels=True)
+            lacking = [keyword for keyword in NEEDED_UIDS if not header.get(keyword)]
+            if lacking:
+                refused.append(Refusal(path, f"without {', '.join(lacking)}"))
+                continue
             series_uid, instance = str(header.SeriesInstanceUID), _instance(path, header)
-            str(header.StudyInstanceUID)
         except READ_ERRORS as error:
-            refused.append(Refusal(path, f"not readable as DICOM: {type(error).__name__}: {error}"))
+            # The error's own text may quote what it could not read: a name, an identifier.
+            refused.append(Refusal(path, f"not readable as DICOM ({type(error).__name__})"))
             continue
         if instance.sop_instance_uid in seen:
             twin = f"SOP Instance UID {instance.sop_instance_uid} occurs in a second file"
