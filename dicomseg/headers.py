@@ -112,7 +112,9 @@ def encoder_headers(
     list of pydicom.Dataset
         One for each instance, in their order, with only what the new object takes over.
     """
-    headers = [_encoder_header(instance) for instance in instances]
+    # Patient and study are taken from the first alone.
+    headers = [_reference_header(instance) for instance in instances]
+    _describe(headers[0], instances[0])
     shared = Dataset()
     shared.ImageOrientationPatient = _decimals(planes[0].orientation)
     shared.PixelSpacing = _decimals(planes[0].spacing)
@@ -156,12 +158,17 @@ def _place(plane: Plane) -> Dataset:
     return groups
 
 
-def _encoder_header(source: Dataset) -> Dataset:
-    """One minimal header."""
+def _reference_header(source: Dataset) -> Dataset:
+    """What the encoder needs to refer to an image."""
     header = Dataset()
     for keyword in (*REFERENCES, *IMAGE):
         if keyword in source:
-            header[keyword] = copy.deepcopy(source[keyword])
+            header[keyword] = source[keyword]
+    return header
+
+
+def _describe(header: Dataset, source: Dataset) -> None:
+    """Add patient, study and equipment, where these are valid."""
     for keyword in DESCRIPTIVE:
         text = _text(source, keyword)
         longest = LONGEST.get(keyword, 64)
@@ -172,4 +179,3 @@ def _encoder_header(source: Dataset) -> Dataset:
     for keyword in TYPE_2:
         if keyword not in header or header[keyword].value is None:
             setattr(header, keyword, "")
-    return header

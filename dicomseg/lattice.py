@@ -88,13 +88,18 @@ def onto_same_voxels(
     if how is None:
         return None
     found = np.zeros(target.shape, array.dtype)
-    take, put = [], []
-    for size, axis, sign in zip(target.shape, how.axes, how.signs, strict=True):
-        at = sign * np.arange(size) + how.offsets[axis]
-        inside = (at >= 0) & (at < source.shape[axis])
-        put.append(np.flatnonzero(inside))
-        take.append(at[inside])
-    found[np.ix_(*put)] = np.transpose(array, how.axes)[np.ix_(*take)]
+    moved, put = np.transpose(array, how.axes), []
+    for axis, (size, sign) in enumerate(zip(target.shape, how.signs, strict=True)):
+        moved = np.flip(moved, axis) if sign < 0 else moved
+        have = moved.shape[axis]
+        first = how.offsets[how.axes[axis]]
+        # Of the axis as it now runs: where the target's first voxel is.
+        first = have - 1 - first if sign < 0 else first
+        low, high = max(0, -first), max(0, min(size, have - first))
+        put.append(slice(low, max(low, high)))
+        taken = slice(low + first, max(low, high) + first)
+        moved = moved[(slice(None),) * axis + (taken,)]
+    found[tuple(put)] = moved
     return found
 
 

@@ -40,9 +40,9 @@ def on_source(labels: Volume, sources: Sequence[Dataset]) -> SourceSlices:
         raise RefusedError("a Segmentation needs the instances of its source series; none is given")
     uid = labels.geometry.frame_of_reference_uid
     _one_series(sources, uid)
-    unknown = set(np.unique(labels.array).tolist()) - {0, *map(int, TUMOUR_TISSUES)}
-    if unknown:
-        raise RefusedError(f"labels {sorted(unknown)} are no tissue")
+    array = labels.array.astype(np.uint8)
+    if array.max() > max(TUMOUR_TISSUES) or not np.array_equal(array, labels.array):
+        raise RefusedError(f"labels {np.unique(labels.array).tolist()} are not all tissues")
     places = _places(sources)
     planes = [plane for plane, _ in places]
     shape = (int(sources[0].Rows), int(sources[0].Columns))
@@ -51,7 +51,7 @@ def on_source(labels: Volume, sources: Sequence[Dataset]) -> SourceSlices:
     for place, at in zip(places, stack.slice_of, strict=True):
         # A slice that was sent twice is named once.
         chosen.setdefault(at, place)
-    moved = onto_same_voxels(labels.array.astype(np.uint8), labels.geometry, stack.geometry)
+    moved = onto_same_voxels(array, labels.geometry, stack.geometry)
     same = lies_within(labels.geometry, stack.geometry) and lies_within(
         stack.geometry, labels.geometry
     )

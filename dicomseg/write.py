@@ -71,8 +71,9 @@ def write_seg(
     all, every frame is written, empty: a result without tumour is a valid Segmentation.
     """
     source = on_source(labels, sources)
-    numbers = {int(tissue): n + 1 for n, tissue in enumerate(tissues)}
-    array = renumber(source.labels, {0: 0, **numbers})
+    array = source.labels
+    if tuple(tissues) != TUMOUR_TISSUES:
+        array = renumber(array, {0: 0, **{int(t): n for n, t in enumerate(tissues, start=1)}})
     seg = hd.seg.Segmentation(
         source_images=encoder_headers(source.instances, source.planes, source.thickness),
         pixel_array=np.ascontiguousarray(array),

@@ -87,7 +87,7 @@ def make_instance(k: int, geometry: Geometry, orientation: tuple[float, ...]) ->
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = MR_IMAGE
-    ds.SOPInstanceUID = f"{SERIES_UID}.{(k * 5) % 101 + 1}"
+    ds.SOPInstanceUID = f"{SERIES_UID}.{(k * 5) % 1009 + 1}"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY_UID, SERIES_UID
     ds.FrameOfReferenceUID = FRAME_UID
     ds.PositionReferenceIndicator = ""

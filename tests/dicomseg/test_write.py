@@ -413,7 +413,7 @@ def test_foreign_numbers_are_refused(series, identity):
     """A label map is declared where data comes in, not here."""
     labels = series.labels.array.copy()
     labels[0, 0, 0] = 4
-    with pytest.raises(RefusedError, match=r"labels \[4\] are no tissue"):
+    with pytest.raises(RefusedError, match=r"labels \[0, 1, 2, 3, 4\] are not all tissues"):
         write_seg(series.labels.with_array(labels), series.instances, identity)
 
 
