@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,6 +51,8 @@ def run(
 
     if truth is not None and not (folders and truth.exists()):
         raise RefusedError("--truth names something that exists, and goes with --study")
+    # Ended by `kill` it shall end its servers, as it does with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     out.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="glioloop-demo-"))
     with ExitStack() as stack:
