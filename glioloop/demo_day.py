@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -22,7 +23,7 @@ from glioloop import demo_overlay
 from glioloop.demo_correction import correct, write_correction
 from glioloop.demo_report import Lesson, Outcome, Stages, Tell
 from glioloop.demo_studies import Masks, Study, read_truth
-from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.ledger_schema import CorrectionRow, CorrectionState, StudyState
 from glioloop.private_orthanc import SCANNER_AET, VIEWER_AET, Orthanc, storescu
 from glioloop.private_service import Service
 from study.agreement import dice
@@ -131,13 +132,7 @@ class Demo:
                         CorrectionState.RECEIVED,
                         CorrectionState.LEARNING,
                     ):
-                        report = row.report
-                        return Lesson(
-                            row.state,
-                            row.reason,
-                            _numbers(report.get("dice_base")),
-                            _numbers(report.get("dice_fitted")),
-                        )
+                        return _lesson(row)
                 self._check_alive()
                 time.sleep(POLL_S)
         finally:
@@ -196,6 +191,8 @@ def algorithm_version(encoded: bytes) -> str:
     return str(algorithm.AlgorithmVersion)
 
 
-def _numbers(found: object) -> dict[str, float]:
-    """Dice by name, from a report."""
-    return {str(k): float(v) for k, v in found.items()} if isinstance(found, dict) else {}
+def _lesson(row: CorrectionRow) -> Lesson:
+    """What the ledger says of a correction."""
+    fit: Any = row.report.get("fit", {})
+    scores = (dict(fit.get(name, {})) for name in ("dice_base", "dice_fitted"))
+    return Lesson(row.state, row.reason, *scores)
