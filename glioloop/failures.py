@@ -20,7 +20,8 @@ FRAMES = 4
 def hush_libraries() -> None:
     """Keep libraries from telling odd values of headers: they would end in the log."""
     warnings.simplefilter("ignore")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    # Not by its level, which pydicom sets anew when it is imported.
+    logging.getLogger("pydicom").disabled = True
     for name in ("pynetdicom", "httpx", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -29,6 +29,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     def call(*arguments: object) -> Answer:
         monkeypatch.setattr(sys, "argv", ["glioloop", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "250")
+        # It is for a process of its own, and would hush the tests that follow.
+        monkeypatch.setattr(cli, "hush_libraries", lambda: None)
         with pytest.raises(SystemExit) as ended:
             cli.main()
         captured = capsys.readouterr()

@@ -90,8 +90,8 @@ def test_no_job_is_lost_however_often_the_process_is_killed(tmp_path: Path) -> N
         )
         try:
             if kills == 3:
-                until(lambda: sum(line.startswith("send") for line in lines()) >= count)
-                until(lambda: sum(line.startswith("end") for line in lines()) >= count)
+                until(lambda: len({line for line in lines() if line.startswith("send")}) == count)
+                until(lambda: len({line for line in lines() if line.startswith("end")}) == count)
                 break
             before = lines().count("queued")
             until(lambda n=before: lines().count("queued") > n)
