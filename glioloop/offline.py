@@ -18,7 +18,7 @@ from converter.volume import to_volume
 from dicomseg.facts import read_facts
 from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
-from dicomseg.write import write_seg
+from dicomseg.encode import encode_seg
 from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, pipeline, results
@@ -162,7 +162,7 @@ class Offline:
         t1gd = chosen[Role.T1GD]
         sources = [pydicom.dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
         files = {
-            results.SEG: write_seg(made.labels, sources, identity),
+            results.SEG: encode_seg(made.labels, sources, identity),
             results.LABELS: labels_to_bytes(made.labels),
             results.KEPT: made.kept.to_bytes(),
             "preview.png": montage(

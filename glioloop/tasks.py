@@ -15,7 +15,7 @@ from typing import Any
 import pydicom
 
 from converter.series import Series, read_series
-from dicomseg.write import write_seg
+from dicomseg.encode import encode_seg
 from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, pipeline, results
@@ -68,9 +68,8 @@ def encode(arguments: Answer, progress: Progress) -> Answer:
             pydicom.dcmread(instance.path, stop_before_pixels=True) for instance in series.instances
         ]
         labels = labels_from_file(folder / results.LABELS)
-        durable.write(
-            target, write_seg(labels, sources, results.identity_of(arguments["identity"]))
-        )
+        identity = results.identity_of(arguments["identity"])
+        durable.write(target, encode_seg(labels, sources, identity))
     return {"seg": str(target)}
 
 
