@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -74,7 +74,8 @@ def table_of(scores: Sequence[CaseScore]) -> Table:
     """Every case, and the mean of each region's Dice."""
     table = Table(title="Dice on cases with a known answer")
     for name in ("case", "region", "Dice", "HD95 mm", "mL", "truth mL", "found", "false", "s"):
-        table.add_column(name, justify="left" if name in ("case", "region") else "right")
+        justify: Literal["left", "right"] = "left" if name in ("case", "region") else "right"
+        table.add_column(name, justify=justify, overflow="fold")
     for score in scores:
         for name, value in score.regions.items():
             table.add_row(
@@ -102,6 +103,12 @@ def means(scores: Iterable[CaseScore]) -> dict[str, float]:
     return {name: fmean(values) for name, values in each.items() if values}
 
 
+def append(log: Path, answer: Mapping[str, Any]) -> None:
+    """Add a line to the file that keeps every evaluation."""
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(answer) + "\n")
+
+
 def register(app: typer.Typer) -> None:
     """Add ``evaluate`` to the command line."""
     app.command("evaluate")(_evaluate_command)
@@ -122,8 +129,7 @@ def _evaluate_command(
     scores = [score_case(case, networks, options) for case in cases]
     answer = _as_json(networks, scores)
     if log is not None:
-        with log.open("a") as lines:
-            lines.write(json.dumps(answer) + "\n")
+        append(log, answer)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
