@@ -13,7 +13,7 @@ ARGS ?=
 demo: setup
 	$(VENV)/bin/glioloop demo $(ARGS)
 
-test: setup
+test: lint
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: setup
