@@ -38,19 +38,19 @@ def pause(point: str) -> None:
             time.sleep(0.05)
 
 
-def set_pauses() -> None:
-    """Replace the seams."""
-    from glioloop import pipeline, tasks  # noqa: PLC0415  the service's own process needs neither
-    from listener import scu  # noqa: PLC0415
+def set_pauses_of_the_child() -> None:
+    """Replace the seams of what runs in a child; the service itself never imports these."""
+    from glioloop import pipeline, tasks  # noqa: PLC0415
 
     pipeline.run_network = pausing("inference", pipeline.run_network, after=False)
-    tasks.write_seg = pausing("encoding", tasks.write_seg, after=False)
-    scu.store = pausing("stored", scu.store, after=True)
+    tasks.encode_seg = pausing("encoding", tasks.encode_seg, after=False)
 
-
-set_pauses()
 
 if __name__ == "__main__":
     from glioloop.cli import main
+    from listener import scu
 
+    scu.store = pausing("stored", scu.store, after=True)
     main()
+else:
+    set_pauses_of_the_child()
