@@ -129,9 +129,11 @@ def imperfect(brain: Mask, spacing_mm: float, rng: np.random.Generator) -> Mask:
         mask = ndimage.binary_erosion(brain)
     else:
         mask = ndimage.binary_dilation(brain, iterations=wide) if wide else brain
-    if rng.random() < 0.3:
-        lumps = smooth_noise(brain.shape, 20.0 / spacing_mm, rng) > rng.uniform(0.6, 1.6)
-        mask = mask | (lumps & ndimage.binary_dilation(brain, iterations=4))
+    if rng.random() < 0.45:
+        lumps = smooth_noise(brain.shape, 25.0 / spacing_mm, rng) > rng.uniform(0.2, 1.6)
+        # Through the skull into the scalp, where thick slices blur the vertex.
+        far = max(1, round(rng.uniform(5.0, 22.0) / spacing_mm))
+        mask = mask | (lumps & ndimage.binary_dilation(brain, iterations=far))
     return np.asarray(mask, bool)
 
 

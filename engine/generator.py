@@ -333,7 +333,10 @@ def _acquired(
     if move and rng.random() < 0.35:
         image = _shifted(image, rng.uniform(-2.0, 2.0, 3) / spacing_mm)
     bias = smooth_noise(shape, rng.uniform(50.0, 120.0) / spacing_mm, rng)
-    image = image * torch.from_numpy(np.exp(rng.uniform(0.0, 0.3) * bias).astype(np.float32))
+    field = np.exp(rng.uniform(0.0, 0.3) * bias)
+    if rng.random() < 0.5:
+        field = field * _coil(shape, float(rng.uniform(0.0, 1.0)))
+    image = image * torch.from_numpy(field.astype(np.float32))
     if rng.random() < 0.7:
         blurred = ndimage.gaussian_filter(image.numpy(), rng.uniform(0.2, 0.65))
         image = torch.from_numpy(blurred)
@@ -342,6 +345,13 @@ def _acquired(
     real = image + level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
     other = level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
     return (real**2 + other**2).sqrt()
+
+
+def _coil(shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
+    """Brightness of a surface coil: 1 in the middle, `gain` more at the middle of each side."""
+    axes = [((np.arange(n) - (n - 1) / 2.0) / (n / 2.0)).astype(np.float32) ** 2 for n in shape]
+    squared = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
+    return np.asarray(1.0 + gain * squared, np.float32)
 
 
 def _shifted(image: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
