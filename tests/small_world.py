@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -110,6 +111,9 @@ class StandIn:
         }
     )
     failures: list[Exception] = field(default_factory=list)
+    learning: threading.Event = field(default_factory=threading.Event)
+    """What a slow fit waits for."""
+    slow: bool = False
     calls: list[str] = field(default_factory=list)
     heads: list[str | None] = field(default_factory=list)
     lessons: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -125,6 +129,8 @@ class StandIn:
             return dict(tasks.encode(arguments, lambda _part: None))
         if task == "learn":
             self.lessons.append(arguments["lessons"])
+            if self.slow:
+                assert self.learning.wait(60)
             return self.fit
         self.heads.append(arguments["head"])
         return self._segment(arguments)

@@ -184,6 +184,40 @@ def test_a_correction_adapts_the_model_and_the_next_study_uses_it(world: World) 
     assert patient.name(1) in algorithm.AlgorithmVersion
 
 
+def test_a_study_waits_for_its_patients_adaptation_and_uses_it(world: World) -> None:
+    world.network.slow = True
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    world.send([world.correct(study)])
+    world.until(lambda: "learn" in world.network.calls)
+    again = write_study(world.folder / "in", 2)
+    world.send(again.every())
+    waits = "waits for the patient's adaptation"
+    world.until(lambda: waits in [job["note"] for job in overview.jobs(service.site)])
+    assert world.state(again.uid)[0] == "waiting"
+    world.network.learning.set()
+    world.until_state(again, "delivered")
+    (patient,) = service.site.models.patients()
+    assert service.site.ledger.results(again.uid)[0].head == patient.name(1)
+
+
+def test_a_study_waits_for_an_adaptation_no_longer_than_it_should(world: World) -> None:
+    world.network.slow = True
+    world.given = {"adaptation": {"wait_minutes": 0.01}}
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    world.send([world.correct(study)])
+    world.until(lambda: "learn" in world.network.calls)
+    again = write_study(world.folder / "in", 2)
+    world.send(again.every())
+    world.until_state(again, "delivered")
+    assert service.site.ledger.results(again.uid)[0].head == "base"
+    world.network.learning.set()
+    _until_corrected(world, "accepted")
+
+
 def test_the_same_correction_sent_twice_is_learnt_once(world: World) -> None:
     service, study = world.start(), write_study(world.folder / "in")
     world.send(study.every())
