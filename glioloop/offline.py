@@ -15,10 +15,10 @@ import pydicom
 from converter.identify import Identification, identify
 from converter.series import Series, scan
 from converter.volume import to_volume
+from dicomseg.encode import encode_seg
 from dicomseg.facts import read_facts
 from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
-from dicomseg.encode import encode_seg
 from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, pipeline, results
