@@ -169,6 +169,24 @@ def read_series(paths: Iterable[Path]) -> list[Series]:
     return list(found.series)
 
 
+def missing_slices(series: Series) -> int:
+    """How many slices a stack lacks between its ends, as its positions tell.
+
+    A slice is missed where two neighbours are farther apart than one and a half times the median
+    distance. Multi-frame images and positions that are not known miss nothing here.
+    """
+    known = [i for i in series.instances if i.position and i.orientation]
+    if len(known) < MIN_STACK:
+        return 0
+    directions = np.array(known[0].orientation)
+    normal = np.cross(directions[:3], directions[3:])
+    steps = np.diff(np.sort([np.dot(i.position or (), normal) for i in known]))
+    spacing = float(np.median(steps))
+    if spacing <= 0.0:
+        return 0
+    return int(sum(round(float(step) / spacing) - 1 for step in steps if step > 1.5 * spacing))
+
+
 def split(series: Series) -> tuple[Series, ...]:
     """Parts of a series that mixes echoes, image types, b-values or orientations.
 

@@ -55,6 +55,7 @@ STEP_FAILURES = (GlioloopError, RecordedError)
 """What a failed `step` raises: when it fails, and when it is answered from the record."""
 
 UNFINISHED = ("DELAYED", "ENQUEUED", "PENDING")
+GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 POLL_S = 0.5
 
 _registered: dict[str, Callable[..., None]] = {}
@@ -205,6 +206,14 @@ def insist(
         wait = min(2 * wait, longest_s)
     answer: T = outcome["answer"]
     return answer
+
+
+def given_up() -> list[str]:
+    """Ids of jobs that took too many processes down. Each is said once, and is cancelled then."""
+    found = DBOS.list_workflows(status=GIVEN_UP, load_input=False, load_output=False)
+    for workflow in found:
+        DBOS.cancel_workflow(workflow.workflow_id)
+    return [workflow.workflow_id for workflow in found]
 
 
 def sleep(seconds: float) -> None:

@@ -172,6 +172,7 @@ class Service:
 
     def tick(self, now: float) -> None:
         """One look at everything that waits for a decision."""
+        self._studies.give_up(jobs.given_up())
         for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
             self._corrections.take(correction)
         for study in self.site.ledger.unsettled():

@@ -6,13 +6,13 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from converter.series import scan
+from converter.series import missing_slices, scan
 from glioloop import inference, jobs, results, scope
 from glioloop.choice import choose, look
 from glioloop.delivery import JOB as DELIVER
@@ -285,6 +285,17 @@ class Studies:
         logger.error("study %s failed: %s", study_uid, reason)
         self._site.ledger.set_study(study_uid, state=StudyState.FAILED, reason=reason)
 
+    def give_up(self, job_ids: Iterable[str]) -> None:
+        """Say so where a job took too many processes down to be tried again."""
+        for job_id in job_ids:
+            kind, study_uid, *_ = f"{job_id}:".split(":")
+            if kind == JOB:
+                self.fail(
+                    study_uid,
+                    f"its job ended the whole process {jobs.CRASHES[JOB]} times and is not tried"
+                    f" again by itself; when the cause is mended: glioloop jobs retry {study_uid}",
+                )
+
     # -- small things --------------------------------------------------------------------------
 
     def _images(self, study_uid: str) -> list[InstanceRow]:
@@ -362,12 +373,13 @@ def _paths(rows: list[InstanceRow]) -> list[Path]:
 
 
 def _has_all_roles(study: StudyRow, rows: list[InstanceRow]) -> bool:
-    """Whether the three sequences are found, each without a doubt."""
+    """Whether the three sequences are found, each without a doubt and without a gap."""
     try:
         found = look(_paths(rows), _roles(study.overrides))
     except HeldError:
         return False
-    return len(found.chosen) == len(Role)
+    whole = [series for series in found.chosen.values() if not missing_slices(series)]
+    return len(whole) == len(Role)
 
 
 def _roles(overrides: Mapping[str, str]) -> dict[Role, str]:

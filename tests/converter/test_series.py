@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from converter.series import read_series, scan, split
+from converter.series import missing_slices, read_series, scan, split
 from study.errors import RefusedError
 
 
@@ -146,3 +146,18 @@ def test_a_stray_image_does_not_split_a_series(dicom):
 
     (series,) = read_series(dicom.series(change=spoil))
     assert split(series) == (series,)
+
+
+def test_a_whole_stack_misses_no_slice_whatever_its_order(dicom):
+    paths = dicom.series(np.zeros((8, 2, 2), np.uint16), step=(0.0, 0.0, -4.0))
+    assert missing_slices(read_series(paths)[0]) == 0
+
+
+def test_slices_that_did_not_come_are_counted(dicom):
+    paths = dicom.series(np.zeros((12, 2, 2), np.uint16), step=(0.0, 1.0, 4.0))
+    without = [path for k, path in enumerate(paths) if k not in (3, 7, 8)]
+    assert missing_slices(read_series(without)[0]) == 3
+
+
+def test_a_stack_too_short_to_tell_misses_nothing(dicom):
+    assert missing_slices(read_series(dicom.series(np.zeros((2, 2, 2), np.uint16)))[0]) == 0

@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmread
 from small_world import BIRTH_DATE, NAME, PATIENT_ID, World, write_slice, write_study
 
-from glioloop import overview
+from glioloop import jobs, overview
 from study.errors import FailedError, HeldError, RefusedError
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
@@ -122,6 +122,20 @@ def test_a_failing_inference_is_tried_twice_and_then_waits_for_a_person(world: W
     overview.request_study(service.site, study.uid)
     world.until_state(study, "delivered")
     assert len(world.archived) == 1
+
+
+def test_a_study_whose_job_was_given_up_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that ends the process each time must not leave its study waiting in silence."""
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    monkeypatch.setattr(jobs, "given_up", lambda: [f"infer:{study.uid}:abc", "deliver:r:pacs"])
+    service.tick(0.0)
+    state, reason = world.state(study.uid)
+    assert state == "failed"
+    assert "ended the whole process 5 times" in reason
 
 
 def test_images_that_cannot_be_segmented_are_held_at_once(world: World) -> None:
