@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from scipy import ndimage
 
 from converter.volume import to_volume
 from dicomseg.facts import read_facts
@@ -20,9 +21,12 @@ from glioloop.demo_report import Lesson, Stages
 from glioloop.demo_studies import Masks, Study
 from glioloop.private_orthanc import Orthanc, free_port, program
 from glioloop.private_service import Service
-from study.agreement import centre_of_mass
+from study.agreement import centre_of_mass, dice
 from study.tissue import Tissue
 from study.volume import Geometry
+
+FOUND = 0.3
+"""Dice with the expert from which on a lesion counts as found."""
 
 
 @dataclass
@@ -63,12 +67,15 @@ def on_grid(encoded: bytes, study: Study) -> tuple[Masks, Geometry]:
 def is_in_place(ours: Masks, known: Masks, grid: Geometry) -> bool:
     """Whether the enhancing lesion's centre is within a slice and 10 mm of the expert's.
 
-    So it is, too, where nothing was found: that is a matter of the model, not of the loop.
+    Asked of those parts of our outline that touch the expert's, and only where these find it
+    (`FOUND`): how much is found is a matter of the model, where it lies is one of the loop.
     """
-    found = ours[Tissue.ENHANCING]
-    if not (found & known[Tissue.ENHANCING]).any():
+    expert = known[Tissue.ENHANCING]
+    parts, _ = ndimage.label(ours[Tissue.ENHANCING])
+    found = np.isin(parts, np.setdiff1d(parts[expert], [0]))
+    if dice(found, expert) < FOUND:
         return True
-    apart = centre_of_mass(found, grid) - centre_of_mass(known[Tissue.ENHANCING], grid)
+    apart = centre_of_mass(found, grid) - centre_of_mass(expert, grid)
     across = grid.affine[:3, 0] / grid.spacing[0]
     off_slice = abs(float(apart @ across))
     in_plane = float(np.linalg.norm(apart - (apart @ across) * across))

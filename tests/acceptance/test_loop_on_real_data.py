@@ -45,6 +45,16 @@ def test_two_segs_are_in_the_pacs_at_the_right_place(
         assert complaints(encoded, tmp_path_factory.mktemp("seg")) == ""
 
 
+def test_the_correction_in_the_pacs_lies_where_the_expert_drew(day: Day) -> None:
+    study = day.studies[0]
+    orthanc = day.demo.orthanc
+    [drawn] = [i for i in orthanc.find(study.study_uid, "SEG") if orthanc.sender(i) == "VIEWER"]
+    masks, grid = on_grid(orthanc.file(drawn), study)
+    expert = study.outlined(grid)[Tissue.ENHANCING]
+    assert expert.any()
+    assert dice(masks[Tissue.ENHANCING], expert) == 1.0
+
+
 def test_the_second_names_the_adapted_model(day: Day) -> None:
     assert day.lesson is not None
     assert algorithm_version(day.ours(day.studies[0])).endswith("head base")
