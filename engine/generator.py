@@ -269,6 +269,10 @@ def _relaxation_maps(
     tesla = float(rng.choice((1.5, 3.0), p=(0.45, 0.55)))
     table = signal.at_field(signal.relaxation(), tesla)
     table = table * np.exp(rng.normal(0.0, 1.0, table.shape) * _scatter()[:, None])
+    if rng.random() < 0.5:
+        # A calvaria full of fatty marrow is bright, most of all where slices cut it obliquely.
+        bone, marrow = table[Substance.CORTICAL_BONE], table[Substance.MARROW]
+        table[Substance.CORTICAL_BONE] = bone + rng.uniform(0.2, 1.0) * (marrow - bone)
     variation = np.zeros(len(table))
     for substance, most in _TEXTURED.items():
         variation[substance] = rng.uniform(0.2, 1.0) * most
