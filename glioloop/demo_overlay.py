@@ -34,7 +34,7 @@ def draw(path: Path, image: Volume, ours: Masks, known: Masks, title: str) -> No
         Above the picture. No patient's name: pictures get passed on.
     """
     shown = most_of(known if any(m.any() for m in known.values()) else ours, image)
-    panels = [("T1gd", {}), ("Glioloop", ours)] + ([("expert", known)] if known else [])
+    panels = [("T1gd", {}), ("Glioloop", ours)] + ([("reference", known)] if known else [])
     figure = Figure(figsize=(3.6 * len(panels), 4.9), facecolor=PAPER)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.07, top=0.87, wspace=0.02)
     FigureCanvasAgg(figure)
