@@ -75,7 +75,8 @@ def show(
     """Print the tables."""
     console.print(_results(outcomes))
     if lesson is not None:
-        console.print(f"Adaptation: {lesson.state}. {lesson.reason}", markup=False)
+        said = lesson.reason.removeprefix(f"{lesson.state}: ")
+        console.print(f"Adaptation, {lesson.state}: {said}", markup=False)
     if lesson is not None and lesson.dice_base:
         console.print(_adaptation(lesson))
     table = Table("stage", "seconds", title="Time")
