@@ -33,7 +33,7 @@ from study.volume import Geometry, Volume
 
 logger = logging.getLogger(__name__)
 
-BRAIN_THRESHOLD = 0.5
+BRAIN_THRESHOLD = 0.7
 NECK_MM = 8.0
 """What hangs on the brain by a bridge thinner than this (eye, scalp) is no brain."""
 SHARE = {"read": 0.02, "convert": 0.05, "align": 0.2, "brain": 0.25, "network": 0.95}

@@ -39,12 +39,18 @@ def send(
     return [answer.get("Status") for answer in answers]
 
 
+def dcmtk_program(name: str) -> str:
+    """Where DCMTK's program lies; pynetdicom brings programs of the same names into a venv."""
+    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if found is None:
+        pytest.skip(f"needs DCMTK's {name}: apt-get install dcmtk")
+    return found
+
+
 def dcmtk(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a DCMTK program, without Nagle's algorithm."""
-    if shutil.which(program) is None:
-        pytest.skip(f"needs DCMTK's {program}: apt-get install dcmtk")
     return subprocess.run(
-        [program, *map(str, arguments)],
+        [dcmtk_program(program), *map(str, arguments)],
         env={**os.environ, "TCP_NODELAY": "1"},
         capture_output=True,
         text=True,
@@ -56,10 +62,8 @@ def dcmtk(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
 @contextmanager
 def storescp(folder: Path, port: int, *options: str) -> Iterator[None]:
     """DCMTK's storescp as a destination that writes what it gets, bit by bit, into a folder."""
-    if shutil.which("storescp") is None:
-        pytest.skip("needs DCMTK's storescp: apt-get install dcmtk")
     process = subprocess.Popen(
-        ["storescp", "--output-directory", str(folder), *options, str(port)],
+        [dcmtk_program("storescp"), "--output-directory", str(folder), *options, str(port)],
         env={**os.environ, "TCP_NODELAY": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
