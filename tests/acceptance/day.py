@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,8 +48,9 @@ class Day:
 
 @contextmanager
 def played(folder: Path, studies: list[Study], truth: Path | None = None) -> Iterator[Day]:
-    """Start both servers, play, and hand over."""
-    service = Service(folder / "service", free_port())
+    """Start both servers, play, and hand over. The gate stands open (open_gate_service.py)."""
+    command = (sys.executable, str(Path(__file__).with_name("open_gate_service.py")))
+    service = Service(folder / "service", free_port(), command=command)
     orthanc = Orthanc(
         folder / "orthanc", service.port, service.web_port, dicom_port=service.pacs_port
     )
