@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from engine.anatomy import HeadMap, load_pack, split
 from engine.generator import Sample, geometry, render
-from engine.normalise import DROPPED, OUTSIDE, normalise, normalise_head
+from engine.normalise import normalise, normalise_head
 from engine.phantom import phantom_map
 from engine.tumour import smooth_noise
 from study.errors import RefusedError
@@ -258,15 +258,3 @@ def _produce(
             except Full:
                 if os.getppid() != parent:
                     return
-
-
-__all__ = [
-    "DROPPED",
-    "OUTSIDE",
-    "Example",
-    "Producer",
-    "Recipe",
-    "crops",
-    "examples",
-    "imperfect",
-]

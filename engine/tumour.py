@@ -47,6 +47,19 @@ class Lesion:
     kind: str
 
 
+@dataclass(frozen=True)
+class _Canvas:
+    """Where one kind of lesion is drawn: `head` and `labels` are changed in place."""
+
+    head: HeadMap
+    labels: npt.NDArray[np.uint8]
+    core: Mask
+    distance: Field
+    """In mm from the lesion's centre, irregular."""
+    lesion: Lesion
+    spacing_mm: float
+
+
 def smooth_noise(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> Field:
     """Gaussian noise of about unit variance that varies over `scale` voxels."""
     coarse = [max(2, int(np.ceil(n / scale)) + 1) for n in shape]
@@ -106,7 +119,8 @@ def draw(
     inside[edema] = Substance.EDEMA
     labels[edema] = Tissue.EDEMA
     parts = {"cavity": _cavity, "infiltrative": _infiltrative, "solid": _solid}
-    parts.get(lesion.kind, _ring)(inside, labels, core, distance, lesion, spacing_mm, rng)
+    canvas = _Canvas(inside, labels, core, distance, lesion, spacing_mm)
+    parts.get(lesion.kind, _ring)(canvas, rng)
     head, full = head.copy(), np.zeros(head.shape, np.uint8)
     head[box], full[box] = inside, labels
     if lesion.kind == "cavity" and rng.random() < 0.7:
@@ -202,80 +216,54 @@ def _cross_minimum(x: torch.Tensor) -> torch.Tensor:
 _CROSS = (((3, 1, 1), (1, 0, 0)), ((1, 3, 1), (0, 1, 0)), ((1, 1, 3), (0, 0, 1)))
 
 
-def _ring(
-    head: HeadMap,
-    labels: npt.NDArray[np.uint8],
-    core: Mask,
-    distance: Field,
-    lesion: Lesion,
-    spacing_mm: float,
-    rng: np.random.Generator,
-) -> None:
+def _ring(on: _Canvas, rng: np.random.Generator) -> None:
     """Draw a rim that enhances around a necrotic centre; patchy tumours have holes in the rim."""
-    thickness = rng.uniform(1.8, 7.0) if lesion.kind == "ring" else rng.uniform(4.0, 14.0)
-    wavy = smooth_noise(core.shape, rng.uniform(2.0, 5.0), rng)
-    necrotic = core & (distance + wavy * rng.uniform(0.5, 2.5) < lesion.radius_mm - thickness)
-    holes = smooth_noise(core.shape, rng.uniform(4.0, 12.0) / spacing_mm, rng)
-    threshold = rng.uniform(1.2, 2.6) if lesion.kind == "ring" else rng.uniform(0.2, 1.2)
-    silent = core & ~necrotic & (holes > threshold)
-    rim = core & ~necrotic & ~silent
-    head[rim], labels[rim] = Substance.ENHANCING, Tissue.ENHANCING
-    head[necrotic], labels[necrotic] = Substance.NECROSIS, Tissue.NECROSIS
+    thickness = rng.uniform(1.8, 7.0) if on.lesion.kind == "ring" else rng.uniform(4.0, 14.0)
+    wavy = smooth_noise(on.core.shape, rng.uniform(2.0, 5.0), rng)
+    necrotic = on.core & (
+        on.distance + wavy * rng.uniform(0.5, 2.5) < on.lesion.radius_mm - thickness
+    )
+    holes = smooth_noise(on.core.shape, rng.uniform(4.0, 12.0) / on.spacing_mm, rng)
+    threshold = rng.uniform(1.2, 2.6) if on.lesion.kind == "ring" else rng.uniform(0.2, 1.2)
+    silent = on.core & ~necrotic & (holes > threshold)
+    rim = on.core & ~necrotic & ~silent
+    on.head[rim], on.labels[rim] = Substance.ENHANCING, Tissue.ENHANCING
+    on.head[necrotic], on.labels[necrotic] = Substance.NECROSIS, Tissue.NECROSIS
     if rng.random() < 0.5:
-        head[silent], labels[silent] = Substance.INFILTRATED, Tissue.NECROSIS
+        on.head[silent], on.labels[silent] = Substance.INFILTRATED, Tissue.NECROSIS
     else:
-        head[silent], labels[silent] = Substance.EDEMA, Tissue.EDEMA
+        on.head[silent], on.labels[silent] = Substance.EDEMA, Tissue.EDEMA
 
 
-def _solid(
-    head: HeadMap,
-    labels: npt.NDArray[np.uint8],
-    core: Mask,
-    _distance: Field,
-    _lesion: Lesion,
-    _spacing_mm: float,
-    _rng: np.random.Generator,
-) -> None:
+def _solid(on: _Canvas, _rng: np.random.Generator) -> None:
     """Draw a core that enhances throughout."""
-    head[core], labels[core] = Substance.ENHANCING, Tissue.ENHANCING
+    on.head[on.core], on.labels[on.core] = Substance.ENHANCING, Tissue.ENHANCING
 
 
-def _infiltrative(
-    head: HeadMap,
-    labels: npt.NDArray[np.uint8],
-    core: Mask,
-    _distance: Field,
-    _lesion: Lesion,
-    _spacing_mm: float,
-    rng: np.random.Generator,
-) -> None:
+def _infiltrative(on: _Canvas, rng: np.random.Generator) -> None:
     """Draw a tumour without enhancement: BraTS counts it as the FLAIR-bright class."""
-    head[core] = Substance.INFILTRATED if rng.random() < 0.6 else Substance.EDEMA
-    labels[core] = Tissue.EDEMA
+    on.head[on.core] = Substance.INFILTRATED if rng.random() < 0.6 else Substance.EDEMA
+    on.labels[on.core] = Tissue.EDEMA
 
 
-def _cavity(
-    head: HeadMap,
-    labels: npt.NDArray[np.uint8],
-    core: Mask,
-    distance: Field,
-    lesion: Lesion,
-    spacing_mm: float,
-    rng: np.random.Generator,
-) -> None:
+def _cavity(on: _Canvas, rng: np.random.Generator) -> None:
     """Draw a resection cavity, blood at its wall, gliosis, and a thin or nodular rest of tumour."""
     wall = rng.uniform(1.5, 5.0)
-    hollow = core & (distance < lesion.radius_mm - wall)
-    rim = core & ~hollow
-    head[rim], labels[rim] = Substance.EDEMA, Tissue.EDEMA
-    head[hollow], labels[hollow] = Substance.CAVITY, Tissue.BACKGROUND
-    wavy = smooth_noise(core.shape, rng.uniform(5.0, 14.0) / spacing_mm, rng)
+    hollow = on.core & (on.distance < on.lesion.radius_mm - wall)
+    rim = on.core & ~hollow
+    on.head[rim], on.labels[rim] = Substance.EDEMA, Tissue.EDEMA
+    on.head[hollow], on.labels[hollow] = Substance.CAVITY, Tissue.BACKGROUND
+    wavy = smooth_noise(on.core.shape, rng.uniform(5.0, 14.0) / on.spacing_mm, rng)
     if rng.random() < 0.35:
-        clot = core & (distance > lesion.radius_mm - wall - rng.uniform(1.0, 4.0)) & (wavy < -0.8)
-        head[clot], labels[clot] = Substance.BLOOD, Tissue.BACKGROUND
+        clot = (
+            on.core
+            & (on.distance > on.lesion.radius_mm - wall - rng.uniform(1.0, 4.0))
+            & (wavy < -0.8)
+        )
+        on.head[clot], on.labels[clot] = Substance.BLOOD, Tissue.BACKGROUND
     if rng.random() < 0.8:
         rest = rim & (wavy > rng.uniform(-0.8, 1.3))
-        head[rest], labels[rest] = Substance.ENHANCING, Tissue.ENHANCING
+        on.head[rest], on.labels[rest] = Substance.ENHANCING, Tissue.ENHANCING
 
 
 def _craniotomy(head: HeadMap, lesion: Lesion, spacing_mm: float, rng: np.random.Generator) -> None:

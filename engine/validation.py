@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from scipy import ndimage
 
 from engine.anatomy import HeadMap
 from engine.brain import clean_mask, find_brain
@@ -69,10 +68,11 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
         brain = imperfect(sample.brain, spacing, rng)
         images = normalise(sample.images, brain, spacing)
         logits = segment(run, model.head, images, brain, outside=model.manifest.outside_value)
+        labels = logits.argmax(0)
         for name, values in found.items():
             truth = region(sample.labels, name)
             if np.count_nonzero(truth) * spacing**3 >= 500.0:
-                values.append(dice(region(logits.argmax(0), name), truth))
+                values.append(dice(region(labels, name), truth))
     return Score({name: fmean(v) if v else float("nan") for name, v in found.items()}, heads)
 
 
@@ -97,5 +97,5 @@ def _sample(
     head = maps[int(rng.integers(len(maps)))]
     while True:
         scene: Geometry = geometry(head, shape, spacing, rng)
-        if ndimage.label(scene.labels > 0)[1]:
+        if scene.labels.any():
             return render(scene, rng)
