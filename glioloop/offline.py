@@ -190,12 +190,8 @@ def _identity(
 ) -> ResultIdentity:
     """Name of a result, by the same rule as the service's."""
     manifest = networks.manifest
-    choice = Choice(
-        {r: s.series_uid for r, s in chosen.items()},
-        {r: [i.sop_instance_uid for i in s.instances] for r, s in chosen.items()},
-    )
     recipe = Recipe(
-        choice=choice.id,
+        choice=Choice.of(chosen).id,
         model=f"{manifest.name} {manifest.version}",
         backbone=manifest.backbone_sha256,
         head=head,

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from converter.series import Series
 from dicomseg.identity import Predecessor, ResultIdentity
 from glioloop import durable
 from study.errors import RefusedError
@@ -44,6 +45,14 @@ class Choice:
 
     series: Mapping[Role, str]
     instances: Mapping[Role, Sequence[str]]
+
+    @classmethod
+    def of(cls, chosen: Mapping[Role, Series]) -> Choice:
+        """What was chosen by `glioloop.choice`: service and offline name their results alike."""
+        return cls(
+            {role: series.series_uid for role, series in chosen.items()},
+            {role: [i.sop_instance_uid for i in s.instances] for role, s in chosen.items()},
+        )
 
     @property
     def id(self) -> str:

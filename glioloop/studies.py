@@ -163,11 +163,7 @@ class Studies:
         except HeldError as error:
             self.hold(study_uid, str(error))
             return {"outcome": "held", "reason": str(error)}
-        chosen = found.chosen
-        choice = Choice(
-            {r: s.series_uid for r, s in chosen.items()},
-            {r: [i.sop_instance_uid for i in s.instances] for r, s in chosen.items()},
-        )
+        choice = Choice.of(found.chosen)
         if not request and (reason := self._nothing_new(study_uid, choice.id)):
             self._show_result_state(study_uid)
             return {"outcome": "nothing new", "reason": reason}
