@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import nn
 
+from engine.processor import has_bf16, threads_given
 from engine.weights import Model
 from study.errors import FailedError, RefusedError
 
@@ -32,9 +32,6 @@ logger = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 Device = Literal["auto", "openvino", "cuda", "torch"]
 Precision = Literal["auto", "bf16", "f32"]
-
-BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
-"""Processor flags that make bf16 faster; without them OpenVINO only imitates it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,45 +111,6 @@ def compile_network(
     return _ready(model, whole, key, device, cache_dir, threads, precision)
 
 
-def threads_given(root: Path = Path("/")) -> int:
-    """Processors that this process may use: its affinity, and the quota of its control groups.
-
-    Parameters
-    ----------
-    root
-        Where ``/proc`` and ``/sys`` are, for tests.
-    """
-    given = float(len(os.sched_getaffinity(0)))
-    lines = _text(root / "proc/self/cgroup").splitlines()
-    for _, controllers, group in (line.split(":", 2) for line in lines if line.count(":") >= 2):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-        inner = Path(group.lstrip("/"))
-        for folder in (mount / inner, *(mount / up for up in inner.parents), mount):
-            given = min(given, _quota(folder))
-    return max(1, int(given))
-
-
-def _quota(folder: Path) -> float:
-    """Processors that one control group allows, version 2 or 1; infinite where it says nothing."""
-    words = _text(folder / "cpu.max").split() or [
-        *_text(folder / "cpu.cfs_quota_us").split(),
-        *_text(folder / "cpu.cfs_period_us").split(),
-    ]
-    if len(words) != 2 or words[0] in ("max", "-1"):
-        return float("inf")
-    return float(words[0]) / float(words[1])
-
-
-def _text(path: Path) -> str:
-    """Text of a file, empty where there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
 def _ready(
     model: Model,
     module: nn.Module,
@@ -175,8 +133,7 @@ def _ready(
         torch.set_num_threads(threads)
         call = _checked(_eager(module), config.channels_in, config.stride)
         return Run("torch", "f32", threads, call)
-    flags = set(_text(Path("/proc/cpuinfo")).split())
-    name = ("bf16" if flags & BF16_FLAGS else "f32") if precision == "auto" else precision
+    name = ("bf16" if has_bf16() else "f32") if precision == "auto" else precision
     network = _converted(module, config.channels_in, 2 * config.stride, key, cache_dir)
     call = _checked(_OpenVINO(network, name, threads), config.channels_in, config.stride)
     return Run("openvino", name, threads, call)

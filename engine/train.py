@@ -21,9 +21,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.examples import Example, crops
+from engine.crops import crops
+from engine.examples import Example
 from engine.losses import batch_dice_loss, cross_entropy_loss
 from engine.network import Network, NetworkConfig
+from engine.processor import has_bf16
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -81,14 +83,20 @@ class Trainer:
         Where to compute; ``"cuda"`` where there is one.
     seed
         Of initial weights and of crops.
+    compiled
+        Compile the network first: minutes at the start, a third off every step.
     """
 
-    def __init__(self, config: NetworkConfig, plan: Plan, device: str, seed: int) -> None:
+    def __init__(
+        self, config: NetworkConfig, plan: Plan, device: str, seed: int, *, compiled: bool = False
+    ) -> None:
         torch.manual_seed(seed)
         self.plan, self.config, self.seed = plan, config, seed
         self.device = torch.device(device)
         self.network = Network(config).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network)
+        self.forward = torch.compile(self.network) if compiled else self.network
+        self.low_precision = self.device.type == "cuda" or has_bf16()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), plan.rate, weight_decay=1e-4)
         self.weights = torch.tensor(plan.class_weights, device=self.device)
         self.rng = np.random.default_rng(seed)
@@ -100,8 +108,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.plan, self.steps_done)
         self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.network(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
+            logits = self.forward(images)
         logits = logits.float()
         dice = batch_dice_loss(logits, labels, REGIONS[self.plan.task])
         entropy = cross_entropy_loss(logits, labels, self.weights)
@@ -127,7 +135,8 @@ class Trainer:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches that follow
         network.train()
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        low = torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision)
+        with torch.no_grad(), low:
             for _ in range(batches):
                 network(self._crops(ring)[0])
         return network.eval()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.examples import Example, Recipe, crops, examples, imperfect
+from engine.crops import crops
+from engine.examples import Example, Recipe, examples, imperfect
 from engine.network import NetworkConfig
 from engine.normalise import DROPPED, OUTSIDE
 from engine.phantom import phantom_map
