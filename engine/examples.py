@@ -42,6 +42,8 @@ class Recipe:
         Of a generated head, in voxels.
     spacing_mm
         Least and greatest edge of a voxel.
+    fine_share, fine_shape, fine_spacing_mm
+        Share of heads on a finer grid, and the shape and spacing of these.
     drop_t2
         Share of heads whose T2 is missing.
     phantoms
@@ -51,6 +53,9 @@ class Recipe:
     task: str = "tumour"
     shape: tuple[int, int, int] = (96, 112, 96)
     spacing_mm: tuple[float, float] = (1.5, 2.2)
+    fine_share: float = 0.3
+    fine_shape: tuple[int, int, int] = (128, 136, 120)
+    fine_spacing_mm: tuple[float, float] = (1.0, 1.5)
     drop_t2: float = 0.15
     phantoms: float = 0.06
 
@@ -71,14 +76,16 @@ class Example:
 def examples(maps: list[HeadMap], recipe: Recipe, rng: np.random.Generator) -> Iterator[Example]:
     """Endless examples; every geometry is rendered twice."""
     while True:
-        spacing = float(rng.uniform(*recipe.spacing_mm))
+        fine = rng.random() < recipe.fine_share
+        shape = recipe.fine_shape if fine else recipe.shape
+        spacing = float(rng.uniform(*(recipe.fine_spacing_mm if fine else recipe.spacing_mm)))
         grown = rng.random() < recipe.phantoms
         head = phantom_map(rng) if grown else maps[int(rng.integers(len(maps)))]
-        scene = geometry(head, recipe.shape, spacing, rng)
+        scene = geometry(head, shape, spacing, rng)
         if np.count_nonzero(scene.brain) < 2000:
             continue
         for _ in range(2):
-            sample = render(scene, rng)
+            sample = render(scene, rng, invented=0.0 if recipe.task == "tumour" else 0.5)
             yield (
                 _tumour_example(sample, recipe, rng)
                 if recipe.task == "tumour"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
 from engine import signal
+from engine.acquisition import Slicing, acquired, as_read
 from engine.anatomy import BRAIN, HeadMap, Substance
 from engine.deform import look_up, pushed, sampling_grid
 from engine.tumour import draw, draw_lesions, smooth_noise, white_matter_disease
@@ -42,17 +42,18 @@ _TEXTURED = {
     Substance.NECROSIS: 0.12,
     Substance.ENHANCING: 0.12,
     Substance.INFILTRATED: 0.10,
-    Substance.CAVITY: 0.04,
+    Substance.CAVITY: 0.06,
     Substance.BLOOD: 0.25,
     Substance.SOFT: 0.45,
     Substance.SKIN: 0.35,
     Substance.MUSCLE: 0.20,
     Substance.MARROW: 0.20,
     Substance.MUCOSA: 0.15,
-    Substance.GREY: 0.03,
-    Substance.WHITE: 0.02,
-    Substance.DEEP_GREY: 0.05,
-    Substance.BRAINSTEM: 0.04,
+    Substance.GREY: 0.09,
+    Substance.WHITE: 0.05,
+    Substance.DEEP_GREY: 0.08,
+    Substance.BRAINSTEM: 0.06,
+    Substance.CSF: 0.03,
 }
 """Greatest relative variation of relaxation times within a substance."""
 
@@ -61,6 +62,8 @@ SCATTER = 0.07
 """Standard deviation of the logarithm of relaxation times and densities from head to head."""
 SCATTER_OUTSIDE = 0.4
 """The same outside the brain: fat suppression, flow, coils and age make anything of these."""
+FAVOUR = (1.0, 2.5)
+"""How much more readers of thick slices see enhancement than its share of a slice."""
 _OUTSIDE = (
     Substance.SOFT,
     Substance.SKIN,
@@ -187,7 +190,7 @@ def brain_mask(substances: HeadMap, spacing_mm: float) -> Mask:
     return filled
 
 
-def render(scene: Geometry, rng: np.random.Generator) -> Sample:
+def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) -> Sample:
     """Image a geometry with one imagined scanner.
 
     Parameters
@@ -196,6 +199,10 @@ def render(scene: Geometry, rng: np.random.Generator) -> Sample:
         What is imaged.
     rng
         Source of all randomness.
+    invented
+        Share of renderings whose substances are made brighter or darker at random in each channel,
+        whatever the signal equations say, most of all outside the brain: who learns the brain's
+        outline from these relies on no contrast (Hoopes et al. 2022, SynthStrip).
 
     Returns
     -------
@@ -204,46 +211,41 @@ def render(scene: Geometry, rng: np.random.Generator) -> Sample:
     """
     t1, t2, density = _relaxation_maps(scene.substances, scene.spacing_mm, rng)
     gadolinium = _gadolinium(scene, rng)
-    slicing = _Slicing.draw(scene, rng)
+    slicing = Slicing.draw(scene.spacing_mm, rng)
     flair_t1 = signal.with_gadolinium(t1, gadolinium) if rng.random() < 0.3 else t1
     clean = (
         _flair(flair_t1, t2, density, rng),
         _t1gd(signal.with_gadolinium(t1, gadolinium), t2, density, rng),
         _t2(t1, t2, density, rng),
     )
+    if rng.random() < invented:
+        clean = _invented(clean, scene.substances, rng)
     images = [
-        _acquired(image, thickness, axis, scene.spacing_mm, rng, move=channel != 1)
+        acquired(image, thickness, axis, scene.spacing_mm, rng, move=channel != 1)
         for channel, (image, (thickness, axis)) in enumerate(
             zip(clean, slicing.channels, strict=True)
         )
     ]
-    labels = _as_read(scene.labels, *slicing.channels[1]) if slicing.read else scene.labels
+    labels = scene.labels
+    if slicing.read:
+        labels = as_read(labels, *slicing.channels[1], favour=float(rng.uniform(*FAVOUR)))
     stacked = torch.stack(images).numpy().astype(np.float32)
     return Sample(stacked, labels, scene.brain, scene.spacing_mm)
 
 
-@dataclass(frozen=True)
-class _Slicing:
-    """Slice thickness (voxels) and slice axis of each channel; whether labels follow T1gd's."""
+_Channels = tuple[Tensor, Tensor, Tensor]
 
-    channels: tuple[tuple[float, int], ...]
-    read: bool
 
-    @classmethod
-    def draw(cls, scene: Geometry, rng: np.random.Generator) -> _Slicing:
-        """Thick slices often, on T1gd less; usually all channels share the axial axis."""
-        style = rng.random()
-        shared = rng.uniform(3.0, 7.0) / scene.spacing_mm
-        drawn = []
-        for channel in range(3):
-            axis = 0 if rng.random() < 0.85 else int(rng.integers(3))
-            mm = rng.uniform(3.0, 7.0) if rng.random() < (0.4, 0.25, 0.5)[channel] else 1.0
-            drawn.append((mm / scene.spacing_mm, axis))
-        if style < 0.35:  # a study of thick axial slices, as many follow-ups are
-            drawn = [(shared, 0)] * 3
-        elif style < 0.6:  # all isotropic
-            drawn = [(1.0 / scene.spacing_mm, 0)] * 3
-        return cls(tuple(drawn), bool(rng.random() < 0.8))
+def _invented(images: _Channels, substances: HeadMap, rng: np.random.Generator) -> _Channels:
+    """Give every substance a gain of its own in every channel."""
+    spread = np.full(len(Substance), 0.25)
+    spread[list(_OUTSIDE)] = 0.8
+    where = torch.from_numpy(substances.astype(np.int64))
+    gains = torch.from_numpy(
+        np.exp(rng.normal(0.0, 1.0, (3, len(spread))) * spread).astype(np.float32)
+    )
+    flair, t1gd, t2 = (image * gain[where] for image, gain in zip(images, gains, strict=True))
+    return flair, t1gd, t2
 
 
 def _with_dura(substances: HeadMap, spacing_mm: float) -> HeadMap:
@@ -273,6 +275,10 @@ def _relaxation_maps(
         # A calvaria full of fatty marrow is bright, most of all where slices cut it obliquely.
         bone, marrow = table[Substance.CORTICAL_BONE], table[Substance.MARROW]
         table[Substance.CORTICAL_BONE] = bone + rng.uniform(0.2, 1.0) * (marrow - bone)
+    if rng.random() < 0.6:
+        # What fills a cavity is anything from clear fluid to fluid full of protein and debris.
+        clear, thick = table[Substance.CAVITY], table[Substance.NECROSIS]
+        table[Substance.CAVITY] = clear * (thick / clear) ** rng.uniform(0.0, 0.9)
     variation = np.zeros(len(table))
     for substance, most in _TEXTURED.items():
         variation[substance] = rng.uniform(0.2, 1.0) * most
@@ -301,7 +307,13 @@ def _flair(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) ->
     tr, te = rng.uniform(5000.0, 11000.0), rng.uniform(80.0, 150.0)
     fluid = signal.relaxation()[Substance.CSF, 0]
     ti = signal.nulling_time(fluid, tr) * rng.uniform(0.92, 1.06)
-    return signal.inversion_recovery(t1, t2, density, tr, te, ti)
+    image = signal.inversion_recovery(t1, t2, density, tr, te, ti)
+    if rng.random() < 0.4:
+        # Fluid that flows in between the pulses is not nulled, here and there.
+        flowing = smooth_noise(tuple(image.shape), rng.uniform(6.0, 20.0), rng)
+        unsuppressed = torch.from_numpy(np.clip(flowing - rng.uniform(0.5, 1.5), 0.0, 1.0))
+        image = torch.where(t1 > 3000.0, image + float(image.mean()) * unsuppressed, image)
+    return image
 
 
 def _t1gd(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) -> Tensor:
@@ -321,66 +333,3 @@ def _t2(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) -> Te
     """T2-weighted turbo spin echo."""
     tr, te = rng.uniform(2500.0, 7000.0), rng.uniform(75.0, 130.0)
     return signal.spin_echo(t1, t2, density, tr, te)
-
-
-def _acquired(
-    image: Tensor,
-    thickness: float,
-    axis: int,
-    spacing_mm: float,
-    rng: np.random.Generator,
-    *,
-    move: bool,
-) -> Tensor:
-    """Slices, blur, shift, bias field and Rician noise of one acquisition."""
-    shape = tuple(image.shape)
-    if move and rng.random() < 0.35:
-        image = _shifted(image, rng.uniform(-2.0, 2.0, 3) / spacing_mm)
-    bias = smooth_noise(shape, rng.uniform(50.0, 120.0) / spacing_mm, rng)
-    field = np.exp(rng.uniform(0.0, 0.3) * bias)
-    if rng.random() < 0.5:
-        field = field * _coil(shape, float(rng.uniform(0.0, 1.0)))
-    image = image * torch.from_numpy(field.astype(np.float32))
-    if rng.random() < 0.7:
-        blurred = ndimage.gaussian_filter(image.numpy(), rng.uniform(0.2, 0.65))
-        image = torch.from_numpy(blurred)
-    image = _through_slices(image, thickness, axis)
-    level = float(image.mean()) * rng.uniform(0.0, 0.09)
-    real = image + level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
-    other = level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
-    return (real**2 + other**2).sqrt()
-
-
-def _coil(shape: tuple[int, ...], gain: float) -> npt.NDArray[np.float32]:
-    """Brightness of a surface coil: 1 in the middle, `gain` more at the middle of each side."""
-    axes = [((np.arange(n) - (n - 1) / 2.0) / (n / 2.0)).astype(np.float32) ** 2 for n in shape]
-    squared = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
-    return np.asarray(1.0 + gain * squared, np.float32)
-
-
-def _shifted(image: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
-    """Move an image by a fraction of voxels: what registration leaves over."""
-    moved = ndimage.shift(image.numpy(), by, order=1, mode="nearest")
-    return torch.from_numpy(np.asarray(moved, np.float32))
-
-
-def _through_slices(image: Tensor, thickness: float, axis: int) -> Tensor:
-    """Average over slices `thickness` voxels thick, and interpolate back."""
-    if thickness <= 1.3:
-        return image
-    count = max(4, round(image.shape[axis] / thickness))
-    thick = [count if a == axis else n for a, n in enumerate(image.shape)]
-    sliced = F.interpolate(image[None, None], size=thick, mode="area")
-    back = F.interpolate(sliced, size=tuple(image.shape), mode="trilinear", align_corners=False)
-    return back[0, 0]
-
-
-def _as_read(labels: npt.NDArray[np.uint8], thickness: float, axis: int) -> npt.NDArray[np.uint8]:
-    """Labels as a reader would draw them on thick slices: the most of each voxel wins."""
-    if thickness <= 1.3:
-        return labels
-    shares = [
-        _through_slices(torch.from_numpy((labels == tissue).astype(np.float32)), thickness, axis)
-        for tissue in range(4)
-    ]
-    return torch.stack(shares).argmax(0).numpy().astype(np.uint8)

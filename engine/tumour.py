@@ -75,7 +75,8 @@ def draw_lesions(head: HeadMap, spacing_mm: float, rng: np.random.Generator) -> 
     if len(seeds) < 100 or rng.random() < 0.06:
         return []
     first_kind = str(rng.choice(KINDS, p=_KIND_SHARES))
-    lesions = [Lesion(_one_of(seeds, rng), float(rng.uniform(5.0, 26.0)), first_kind)]
+    largest = 34.0 if first_kind == "cavity" else 26.0  # a lobe may have been taken out
+    lesions = [Lesion(_one_of(seeds, rng), float(rng.uniform(5.0, largest)), first_kind)]
     for _ in range(int(rng.choice((0, 1, 2), p=(0.74, 0.19, 0.07)))):
         kind = str(rng.choice(("ring", "solid", "patchy")))
         near = np.linalg.norm(seeds - np.array(lesions[0].centre), axis=1) * spacing_mm < 60.0

@@ -28,7 +28,7 @@ PLANS = {
     "tumour": (Plan(), Recipe()),
     "brain": (
         Plan("brain", 300, 2, 0, 3e-3, 30, 64, (1.0, 1.0, 1.0)),
-        Recipe("brain", (56, 72, 56), (3.1, 3.6)),
+        Recipe("brain", (56, 72, 56), (3.1, 3.6), fine_share=0.0),
     ),
 }
 """Plan and recipe of each task; the shipped models were made with them."""

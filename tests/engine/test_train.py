@@ -12,7 +12,7 @@ from engine.train import Plan, Trainer, learning_rate, train
 from study.errors import RefusedError
 
 TINY = NetworkConfig(filters=(4, 8))
-RECIPE = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), phantoms=0.0)
+RECIPE = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), fine_share=0.0, phantoms=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def test_examples_are_the_same_for_the_same_seed(ring):
 
 def test_t2_is_missing_as_often_as_the_recipe_says():
     head = phantom_map(np.random.default_rng(2))
-    recipe = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), phantoms=0.0, drop_t2=1.0)
+    recipe = Recipe(
+        shape=(48, 56, 48), spacing_mm=(3.5, 3.5), fine_share=0.0, phantoms=0.0, drop_t2=1.0
+    )
     example = next(examples([head], recipe, np.random.default_rng(7)))
     assert (example.images[2] == DROPPED).all()
     assert (example.images[1] != DROPPED).any()
@@ -47,7 +49,7 @@ def test_t2_is_missing_as_often_as_the_recipe_says():
 
 def test_a_brain_example_shows_the_whole_head():
     head = phantom_map(np.random.default_rng(2))
-    recipe = Recipe("brain", (48, 56, 48), (3.5, 3.5), phantoms=0.0)
+    recipe = Recipe("brain", (48, 56, 48), (3.5, 3.5), fine_share=0.0, phantoms=0.0)
     example = next(examples([head], recipe, np.random.default_rng(1)))
     assert set(np.unique(example.labels)) <= {0, 1, 2}
     assert example.images.min() >= 0.0

@@ -1,0 +1,178 @@
+"""What a scanner makes of an ideal image: slices, blur, shading, artefacts, noise.
+
+Everything is a function of the random generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from engine.tumour import smooth_noise
+from study.tissue import Tissue
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """How thick slices are, and along which axis.
+
+    Parameters
+    ----------
+    channels
+        Thickness in voxels and axis of the slices of each channel.
+    read
+        Whether labels are those that a reader would draw on the slices of T1gd.
+    """
+
+    channels: tuple[tuple[float, int], ...]
+    read: bool
+
+    @classmethod
+    def draw(cls, spacing_mm: float, rng: np.random.Generator) -> Slicing:
+        """Thick slices often, on T1gd less; usually all channels share the axial axis."""
+        style = rng.random()
+        shared = rng.uniform(3.0, 7.0) / spacing_mm
+        drawn = []
+        for channel in range(3):
+            axis = 0 if rng.random() < 0.85 else int(rng.integers(3))
+            mm = rng.uniform(3.0, 7.0) if rng.random() < (0.4, 0.25, 0.5)[channel] else 1.0
+            drawn.append((mm / spacing_mm, axis))
+        if style < 0.35:  # a study of thick axial slices, as many follow-ups are
+            drawn = [(shared, 0)] * 3
+        elif style < 0.6:  # all isotropic
+            drawn = [(1.0 / spacing_mm, 0)] * 3
+        return cls(tuple(drawn), bool(rng.random() < 0.8))
+
+
+def acquired(
+    image: Tensor,
+    thickness: float,
+    axis: int,
+    spacing_mm: float,
+    rng: np.random.Generator,
+    *,
+    move: bool,
+) -> Tensor:
+    """Slices, blur, shift, bias field, artefacts and Rician noise of one acquisition.
+
+    Parameters
+    ----------
+    image
+        ``(D, H, W)``, what the signal equations say, in arbitrary units.
+    thickness, axis
+        Of the slices, in voxels, and along which axis they follow one another.
+    spacing_mm
+        Edge of a voxel.
+    rng
+        Source of all randomness.
+    move
+        Whether the head may have moved since the channel that the others are aligned to.
+
+    Returns
+    -------
+    Tensor
+        ``(D, H, W)`` magnitudes (noise as in Gudbjartsson and Patz 1995).
+    """
+    shape = tuple(image.shape)
+    if move and rng.random() < 0.35:
+        image = _shifted(image, rng.uniform(-2.0, 2.0, 3) / spacing_mm)
+    bias = smooth_noise(shape, rng.uniform(50.0, 120.0) / spacing_mm, rng)
+    field = np.exp(rng.uniform(0.0, 0.3) * bias)
+    if rng.random() < 0.5:
+        field = field * _coil(shape, rng.uniform(-0.35, 0.35, 3), float(rng.uniform(0.0, 1.4)))
+    image = image * torch.from_numpy(field.astype(np.float32))
+    # A voxel at the border of two substances holds some of both; and no sequence is quite sharp.
+    blurred = ndimage.gaussian_filter(image.numpy(), rng.uniform(0.3, 0.9))
+    image = torch.from_numpy(blurred)
+    image = _through_slices(image, thickness, axis)
+    if rng.random() < 0.08:
+        image = _truncated(image, float(rng.uniform(0.5, 0.85)))
+    if rng.random() < 0.08:
+        image = _ghosted(image, int(rng.integers(1, 3)), rng)
+    level = float(image.mean()) * rng.uniform(0.0, 0.09)
+    real = image + level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    other = level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+    return torch.hypot(real, other)
+
+
+def _truncated(image: Tensor, kept: float) -> Tensor:
+    """Ringing at edges (Gibbs): of the highest frequencies in plane, only a part is kept."""
+    spectrum = torch.fft.rfftn(image, dim=(1, 2))
+    rows, columns = (torch.fft.fftfreq(n).abs() for n in image.shape[1:])
+    spectrum[:, rows > 0.5 * kept] = 0.0
+    spectrum[:, :, columns[: spectrum.shape[2]] > 0.5 * kept] = 0.0
+    ringing: Tensor = torch.fft.irfftn(spectrum, s=image.shape[1:], dim=(1, 2))
+    return ringing.abs()
+
+
+def _ghosted(image: Tensor, axis: int, rng: np.random.Generator) -> Tensor:
+    """Ghosts of a head that moved: faint copies along the direction of phase encoding."""
+    ghosts = image.clone()
+    for part in (2, 3, 4):
+        shift = round(image.shape[axis] / part)
+        amount = float(rng.uniform(0.0, 0.12))
+        ghosts += amount * (image.roll(shift, axis) + image.roll(-shift, axis))
+    return ghosts
+
+
+def _coil(
+    shape: tuple[int, ...], towards: npt.NDArray[np.float64], gain: float
+) -> npt.NDArray[np.float32]:
+    """Brightness of a surface coil: 1 off the middle, `gain` more at the middle of each side.
+
+    ``towards`` is where it is 1, from the middle and in parts of the half edge.
+    """
+    axes = [
+        ((np.arange(n) - (n - 1) / 2.0) / (n / 2.0) - t).astype(np.float32) ** 2
+        for n, t in zip(shape, towards, strict=True)
+    ]
+    squared = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
+    return np.asarray(1.0 + gain * squared, np.float32)
+
+
+def _shifted(image: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
+    """Move an image by a fraction of voxels: what registration leaves over."""
+    moved = ndimage.shift(image.numpy(), by, order=1, mode="nearest")
+    return torch.from_numpy(np.asarray(moved, np.float32))
+
+
+def _through_slices(image: Tensor, thickness: float, axis: int) -> Tensor:
+    """Average over slices `thickness` voxels thick, and interpolate back."""
+    if thickness <= 1.3:
+        return image
+    count = max(4, round(image.shape[axis] / thickness))
+    thick = [count if a == axis else n for a, n in enumerate(image.shape)]
+    sliced = F.interpolate(image[None, None], size=thick, mode="area")
+    back = F.interpolate(sliced, size=tuple(image.shape), mode="trilinear", align_corners=False)
+    return back[0, 0]
+
+
+def as_read(
+    labels: npt.NDArray[np.uint8], thickness: float, axis: int, favour: float = 1.0
+) -> npt.NDArray[np.uint8]:
+    """Labels as a reader would draw them on thick slices: the most of each voxel wins.
+
+    Parameters
+    ----------
+    labels
+        ``(D, H, W)`` of `study.tissue.Tissue`.
+    thickness, axis
+        As for `acquired`.
+    favour
+        Enhancement counts for so many times its share: it is drawn where it is seen to be bright,
+        also where it fills less than most of a slice.
+    """
+    if thickness <= 1.3:
+        return labels
+    shares = [
+        _through_slices(torch.from_numpy((labels == tissue).astype(np.float32)), thickness, axis)
+        for tissue in Tissue
+    ]
+    shares[Tissue.ENHANCING] *= favour
+    return torch.stack(shares).argmax(0).numpy().astype(np.uint8)
