@@ -19,6 +19,7 @@ import torch
 from scipy import ndimage
 
 from engine.anatomy import HeadMap, load_pack, split
+from engine.crops import Example
 from engine.generator import Sample, geometry, render
 from engine.normalise import normalise, normalise_head
 from engine.phantom import phantom_map
@@ -62,15 +63,6 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.task not in ("tumour", "brain"):
             raise RefusedError(f"task {self.task!r} is neither 'tumour' nor 'brain'")
-
-
-@dataclass(frozen=True)
-class Example:
-    """One normalised head: images ``(3, D, H, W)`` float16, labels ``(D, H, W)``, brain mask."""
-
-    images: npt.NDArray[np.float16]
-    labels: Labels
-    brain: Mask
 
 
 def examples(maps: list[HeadMap], recipe: Recipe, rng: np.random.Generator) -> Iterator[Example]:

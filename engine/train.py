@@ -21,8 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.crops import crops
-from engine.examples import Example
+from engine.crops import Example, crops
 from engine.losses import batch_dice_loss, cross_entropy_loss
 from engine.network import Network, NetworkConfig
 from engine.processor import has_bf16

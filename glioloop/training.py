@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engine.anatomy import load_pack, pack, split
-from engine.examples import Example, Producer, Recipe
+from engine.crops import Example
+from engine.examples import Producer, Recipe
 from engine.network import Network, NetworkConfig
 from engine.normalise import DROPPED, HEAD_NORMALISATION, NORMALISATION, OUTSIDE
 from engine.train import Plan, Trainer, pick_device, train
