@@ -15,6 +15,10 @@ BRAIN_CLASSES = (1, 2)
 """Classes of the brain model that are brain: brain, and tumour with its neighbourhood."""
 STRIDE = 8
 """Sizes are padded to a multiple of this; it suits networks of up to four levels."""
+THRESHOLD = 0.7
+"""From which probability a voxel is brain: masks rather leak into scalp than miss brain."""
+NECK_MM = 8.0
+"""What hangs on the brain by a bridge thinner than this (eye, scalp) is no brain."""
 
 
 def find_brain(
@@ -54,6 +58,29 @@ def find_brain(
     odds = np.exp(logits - logits.max(axis=0))
     probability: npt.NDArray[np.float32] = odds[list(BRAIN_CLASSES)].sum(axis=0) / odds.sum(axis=0)
     return probability.astype(np.float32)
+
+
+def brain_mask(probability: npt.NDArray[np.floating], spacing_mm: float) -> npt.NDArray[np.bool_]:
+    """The brain as it is used and as it is judged: `clean_mask` at `THRESHOLD`, cut at `NECK_MM`.
+
+    Parameters
+    ----------
+    probability
+        ``(D, H, W)`` from `find_brain`, on any grid of cubic voxels.
+    spacing_mm
+        Edge of a voxel in mm.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(D, H, W)`` bool.
+
+    Raises
+    ------
+    RefusedError
+        As `clean_mask`.
+    """
+    return clean_mask(probability, THRESHOLD, neck=round(NECK_MM / spacing_mm / 2.0))
 
 
 def clean_mask(

@@ -7,6 +7,7 @@ the head: averaging features first and applying the head then gives the same (`f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,39 @@ than 0.9999, and yet of a size with which neighbours can be interpolated."""
 
 PLAIN: Flips = ((),)
 """No mirroring."""
+LEFT_RIGHT: Flips = ((), (2,))
+"""As it is, and with left and right exchanged, where columns grow towards the patient's left."""
+
+
+@dataclass(frozen=True)
+class Patching:
+    """How a volume is taken apart and put together again.
+
+    Parameters
+    ----------
+    size
+        Of a patch, divisible by the network's stride.
+    overlap
+        Least part of a patch that it shares with the next.
+    batch
+        Patches in one call.
+    blending
+        How patches are weighted where they overlap.
+    flips
+        Mirrorings to average over, each as the axes (0, 1, 2) that are mirrored; ``()`` is none.
+    outside
+        Value of voxels that are appended where the volume is smaller than a patch.
+    """
+
+    size: Size = (64, 64, 64)
+    overlap: float = 0.25
+    batch: int = 2
+    blending: Blending = "gaussian"
+    flips: Flips = PLAIN
+    outside: float = 0.0
+
+
+DEFAULT = Patching()
 
 
 def segment(
@@ -42,14 +76,8 @@ def segment(
     head: Head,
     images: Array,
     brain: Mask,
-    patch: Size = (64, 64, 64),
-    overlap: float = 0.25,
-    batch: int = 2,
+    patching: Patching = DEFAULT,
     progress: Callable[[float], None] | None = None,
-    *,
-    kind: Blending = "gaussian",
-    flips: Flips = PLAIN,
-    outside: float = 0.0,
 ) -> Array:
     """Segment a volume where there is brain.
 
@@ -63,20 +91,10 @@ def segment(
         ``(C, D, H, W)`` float32, normalised.
     brain
         ``(D, H, W)`` bool; only patches that hold some of it are computed.
-    patch
-        Size of a patch, divisible by the network's stride.
-    overlap
-        Least part of a patch that it shares with the next.
-    batch
-        Patches in one call.
+    patching
+        How the volume is taken apart.
     progress
         Told which part, of 1, is done.
-    kind
-        How patches are weighted where they overlap.
-    flips
-        Mirrorings to average over, each as the axes (0, 1, 2) that are mirrored; ``()`` is none.
-    outside
-        Value of voxels that are appended where the volume is smaller than a patch.
 
     Returns
     -------
@@ -89,13 +107,15 @@ def segment(
         If shapes do not fit, an image is not finite, or there is no brain.
     """
     shape = _check(images, brain)
-    padded, at = _prepare(images, brain, patch, overlap, outside)
+    padded, at = _prepare(images, brain, patching)
 
     def logits(stack: Array) -> Array:
-        return _mean_over([head.apply(features) for features in _mirrored(run, stack, flips)])
+        mirrored = _mirrored(run, stack, patching.flips)
+        return _mean_over([head.apply(features) for features in mirrored])
 
-    answers = computed(logits, padded, at, patch, batch, progress)
-    mean, covered = average(answers, blending(patch, kind), padded.shape[1:])
+    answers = computed(logits, padded, at, patching.size, patching.batch, progress)
+    weight = blending(patching.size, patching.blending)
+    mean, covered = average(answers, weight, padded.shape[1:])
     far = np.full(len(mean), -FAR_LOGIT, np.float32)
     far[Tissue.BACKGROUND] = FAR_LOGIT
     k, i, j = shape
@@ -110,14 +130,8 @@ def features_at(
     images: Array,
     brain: Mask,
     voxels: npt.NDArray[np.integer],
-    patch: Size = (64, 64, 64),
-    overlap: float = 0.25,
-    batch: int = 2,
+    patching: Patching = DEFAULT,
     progress: Callable[[float], None] | None = None,
-    *,
-    kind: Blending = "gaussian",
-    flips: Flips = PLAIN,
-    outside: float = 0.0,
 ) -> Array:
     """Features at given voxels, averaged over patches exactly as `segment` does.
 
@@ -127,7 +141,7 @@ def features_at(
     ----------
     voxels
         ``(n, 3)`` indices (slice, row, column).
-    run, images, brain, patch, overlap, batch, progress, kind, flips, outside
+    run, images, brain, patching, progress
         As for `segment`. Only patches that hold one of the voxels are computed.
 
     Returns
@@ -141,17 +155,19 @@ def features_at(
         As `segment`; also if a voxel lies in no patch, or there is no voxel.
     """
     _check(images, brain)
-    padded, at = _prepare(images, brain, patch, overlap, outside)
-    at = _holding(at, voxels, patch, brain.shape)
+    padded, at = _prepare(images, brain, patching)
+    at = _holding(at, voxels, patching.size, brain.shape)
 
     def mean_features(stack: Array) -> Array:
-        return _mean_over(_mirrored(run, stack, flips))
+        return _mean_over(_mirrored(run, stack, patching.flips))
 
-    weight = blending(patch, kind)
+    weight = blending(patching.size, patching.blending)
     mass = np.zeros((len(voxels), 1), np.float32)
     total: Array | None = None
-    for start, answer in computed(mean_features, padded, at, patch, batch, progress):
-        here = _inside(voxels, start, patch)
+    for start, answer in computed(
+        mean_features, padded, at, patching.size, patching.batch, progress
+    ):
+        here = _inside(voxels, start, patching.size)
         k, i, j = (voxels[here] - start).T
         if total is None:
             total = np.zeros((len(voxels), len(answer)), np.float32)
@@ -179,13 +195,11 @@ def _check(images: Array, brain: Mask) -> tuple[int, int, int]:
     return brain.shape
 
 
-def _prepare(
-    images: Array, brain: Mask, patch: Size, overlap: float, outside: float
-) -> tuple[Array, Starts]:
+def _prepare(images: Array, brain: Mask, patching: Patching) -> tuple[Array, Starts]:
     """Pad to a patch where needed, and lay out the patches."""
-    padded: Array = pad_to(images, patch, outside)  # type: ignore[assignment]
-    room: Mask = pad_to(brain, patch, value=False)  # type: ignore[assignment]
-    return padded, starts(room, patch, overlap)
+    padded: Array = pad_to(images, patching.size, patching.outside)  # type: ignore[assignment]
+    room: Mask = pad_to(brain, patching.size, value=False)  # type: ignore[assignment]
+    return padded, starts(room, patching.size, patching.overlap)
 
 
 def _mirrored(run: Callable[[Array], Array], stack: Array, flips: Flips) -> list[Array]:

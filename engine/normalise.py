@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,17 +55,73 @@ def normalise(images: npt.NDArray[Any], brain: npt.NDArray[np.bool_], spacing_mm
     RefusedError
         If the mask is empty, or a channel is constant inside it.
     """
+    return scaled(images, brain, scales(images, brain, spacing_mm))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Median and robust standard deviation of a channel over the brain."""
+
+    centre: float
+    width: float
+
+
+def scales(
+    images: npt.NDArray[Any], brain: npt.NDArray[np.bool_], spacing_mm: float
+) -> tuple[Scale | None, ...]:
+    """What `normalise` measures, to be used on another grid of the same study by `scaled`.
+
+    Parameters
+    ----------
+    images, brain, spacing_mm
+        As for `normalise`.
+
+    Returns
+    -------
+    tuple of Scale or None
+        One for each channel; None for a missing one.
+
+    Raises
+    ------
+    RefusedError
+        As `normalise`.
+    """
     if not brain.any():
         raise RefusedError("no brain was found: intensities cannot be normalised")
     steps = max(1, round(EROSION_MM / spacing_mm))
     inner = ndimage.binary_erosion(brain, iterations=steps)
     inside = inner if np.count_nonzero(inner) >= _FEWEST else brain
+    return tuple(_scale(i, inside) if np.isfinite(i).any() else None for i in images)
+
+
+def scaled(
+    images: npt.NDArray[Any],
+    brain: npt.NDArray[np.bool_],
+    measured: Sequence[Scale | None],
+) -> Images:
+    """Normalise with what `scales` measured.
+
+    Parameters
+    ----------
+    images
+        ``(C, D, H, W)`` in the units that were measured.
+    brain
+        ``(D, H, W)`` bool on the grid of these images.
+    measured
+        One for each channel.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(C, D, H, W)`` float32: `OUTSIDE` outside the brain, `DROPPED` in a missing channel.
+    """
     result = np.full(images.shape, OUTSIDE, np.float32)
-    for channel, image in enumerate(images):
-        if not np.isfinite(image).any():
+    for channel, (image, scale) in enumerate(zip(images, measured, strict=True)):
+        if scale is None:
             result[channel] = DROPPED
             continue
-        result[channel][brain] = _robust_z(image, inside)[brain]
+        scores = np.nan_to_num((image[brain] - scale.centre) / scale.width / 2.0)
+        result[channel][brain] = np.clip(scores, *CLIP)
     return result
 
 
@@ -102,11 +160,9 @@ def normalise_head(images: npt.NDArray[Any]) -> Images:
     return result
 
 
-def _robust_z(image: npt.NDArray[Any], inside: npt.NDArray[np.bool_]) -> Images:
-    """Half robust z-scores of one channel, clipped."""
-    low, middle, high = np.percentile(image[inside], (25.0, 50.0, 75.0))
+def _scale(image: npt.NDArray[Any], inside: npt.NDArray[np.bool_]) -> Scale:
+    """Centre and width of one channel; the interquartile range of a normal one is 1.349 sigma."""
+    low, middle, high = (float(v) for v in np.percentile(image[inside], (25.0, 50.0, 75.0)))
     if not high > low:
         raise RefusedError("a channel is constant inside the brain: there is no image in it")
-    scores = (image - middle) / ((high - low) / 1.349) / 2.0
-    clipped: Images = np.clip(np.nan_to_num(scores), *CLIP).astype(np.float32)
-    return clipped
+    return Scale(middle, (high - low) / 1.349)

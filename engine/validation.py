@@ -14,10 +14,10 @@ from statistics import fmean
 import numpy as np
 
 from engine.anatomy import HeadMap
-from engine.brain import clean_mask, find_brain
+from engine.brain import brain_mask, find_brain
 from engine.examples import imperfect
 from engine.generator import Geometry, Sample, geometry, render
-from engine.inference import segment
+from engine.inference import Patching, segment
 from engine.normalise import normalise, normalise_head
 from engine.runtime import compile_backbone, compile_network
 from engine.weights import load
@@ -61,13 +61,14 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
     model = load(folder)
     run = compile_backbone(model)
     spacing = model.manifest.spacing_mm
+    patching = Patching(outside=model.manifest.outside_value)
     found: dict[str, list[float]] = {name: [] for name in REGIONS}
     for number in range(heads):
         rng = np.random.default_rng((seed, number))
         sample = _sample(maps, spacing, SHAPE, rng)
         brain = imperfect(sample.brain, spacing, rng)
         images = normalise(sample.images, brain, spacing)
-        logits = segment(run, model.head, images, brain, outside=model.manifest.outside_value)
+        logits = segment(run, model.head, images, brain, patching)
         labels = logits.argmax(0)
         for name, values in found.items():
             truth = region(sample.labels, name)
@@ -86,7 +87,7 @@ def validate_brain(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int 
         sample = _sample(maps, spacing, (56, 72, 56), np.random.default_rng((seed, number)))
         images = normalise_head(sample.images)
         probability = find_brain(run, images, model.manifest.outside_value)
-        values.append(dice(clean_mask(probability), sample.brain))
+        values.append(dice(brain_mask(probability, spacing), sample.brain))
     return Score({"brain": fmean(values)}, heads)
 
 

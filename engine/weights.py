@@ -41,6 +41,8 @@ class Manifest:
         Its shape.
     spacing_mm
         Distance between voxels of the grid it works on, the same on all axes.
+    finest_spacing_mm
+        Finest grid that it was trained on too; 0.0 where that is `spacing_mm`.
     normalisation
         Name of the way intensities are normalised.
     outside_value
@@ -77,6 +79,7 @@ class Manifest:
     seed: int = 0
     created: str = ""
     notes: str = ""
+    finest_spacing_mm: float = 0.0
     backbone_sha256: str = ""
     weights_sha256: str = ""
 
@@ -88,6 +91,16 @@ class Manifest:
                 f"a network of {self.network.classes} classes needs as many names of labels,"
                 f" not {list(self.labels)}"
             )
+        if not 0.0 <= self.finest_spacing_mm <= self.spacing_mm:
+            raise RefusedError(
+                f"the finest spacing of a model for {self.spacing_mm:g} mm is 0 (the same) to"
+                f" {self.spacing_mm:g} mm, not {self.finest_spacing_mm:g}"
+            )
+
+    @property
+    def finest_mm(self) -> float:
+        """Edge in mm of the smallest voxels that it was trained on."""
+        return self.finest_spacing_mm or self.spacing_mm
 
     def to_json(self) -> str:
         """Text that `from_json` turns into the same manifest."""

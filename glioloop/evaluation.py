@@ -17,7 +17,8 @@ from rich.table import Table
 
 from engine.metrics import LesionCount, hausdorff95, lesions
 from glioloop.cases import Case, read_cases
-from glioloop.pipeline import Networks, Options, prepare_networks, segment_volumes
+from glioloop.networks import Networks, Options, prepare_networks
+from glioloop.pipeline import segment_volumes
 from study.agreement import dice
 from study.tissue import REGIONS, region
 

@@ -17,8 +17,9 @@ from engine.adapt import Fit, FitSettings, fit_head
 from engine.inference import features_at
 from engine.sampling import FeatureSample, sample_voxels
 from glioloop import durable, label_file, results
+from glioloop.kept import Kept
 from glioloop.label_map import tissues
-from glioloop.pipeline import Kept, Networks, Options
+from glioloop.networks import Networks, Options
 from study.volume import Volume
 
 logger = logging.getLogger(__name__)
@@ -142,10 +143,8 @@ def _sample(
         kept.images.astype(np.float32),
         kept.brain,
         chosen.voxels,
-        overlap=options.overlap,
-        batch=options.batch,
-        progress=progress,
-        outside=networks.manifest.outside_value,
+        options.patching(networks.manifest),
+        progress,
     )
     made = chosen.with_features(features, backbone)
     durable.write(lesson.sample, made.to_npz())

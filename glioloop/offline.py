@@ -24,6 +24,7 @@ from engine.head import Head
 from glioloop import durable, learning, pipeline, results
 from glioloop.label_file import labels_to_bytes
 from glioloop.models import BASE
+from glioloop.networks import Networks, Options, prepare_networks
 from glioloop.results import Choice, Recipe
 from glioloop.settings import Settings
 from glioloop.site import open_site
@@ -61,7 +62,7 @@ class Offline:
 
     def __init__(self, settings: Settings) -> None:
         self._site = open_site(settings)
-        self._options = pipeline.Options(
+        self._options = Options(
             overlap=settings.inference.overlap,
             batch=settings.inference.batch,
             device=settings.inference.device,
@@ -72,7 +73,7 @@ class Offline:
 
     def segment(self, path: Path, into: Path, *, base: bool) -> list[dict[str, Any]]:
         """Segment every study below a path; one folder and one report for each."""
-        networks = pipeline.prepare_networks(self._options)
+        networks = prepare_networks(self._options)
         return list(self._segment_all(path, into, networks, base=base))
 
     def learn(self, seg: Path, images: Path) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Offline:
             raise RefusedError("the patient has no usable Patient ID: nothing is learnt for nobody")
         if str(header.get("PatientID", "")).strip() != facts.patient_id.strip():
             raise RefusedError("the SEG is another patient's than the images")
-        networks = pipeline.prepare_networks(self._options)
+        networks = prepare_networks(self._options)
         wanted = self._site.settings.adaptation
         with TemporaryDirectory(prefix="glioloop-") as folder:
             into = Path(folder)
@@ -132,7 +133,7 @@ class Offline:
         return {**report, "head": models.patient(key).name(version.number)}
 
     def _segment_all(
-        self, path: Path, into: Path, networks: pipeline.Networks, *, base: bool
+        self, path: Path, into: Path, networks: Networks, *, base: bool
     ) -> Iterator[dict[str, Any]]:
         """One report after another, earliest study first."""
         for study_uid, series in studies(path).items():
@@ -150,7 +151,7 @@ class Offline:
         self,
         study_uid: str,
         chosen: Mapping[Role, Series],
-        networks: pipeline.Networks,
+        networks: Networks,
         head: Head | None,
         name: str,
         into: Path,
@@ -186,7 +187,7 @@ class Offline:
 
 
 def _identity(
-    chosen: Mapping[Role, Series], networks: pipeline.Networks, head: str, options: pipeline.Options
+    chosen: Mapping[Role, Series], networks: Networks, head: str, options: Options
 ) -> ResultIdentity:
     """Name of a result, by the same rule as the service's."""
     manifest = networks.manifest

@@ -86,7 +86,7 @@ class Site:
         return found
 
     def inference_options(self) -> dict[str, Any]:
-        """Fields of `glioloop.pipeline.Options`, as JSON."""
+        """Fields of `glioloop.networks.Options`, as JSON."""
         given = self.settings.inference
         folder = given.model_folder
         return {

@@ -20,6 +20,7 @@ from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, pipeline, results
 from glioloop.label_file import labels_from_file, labels_to_bytes
+from glioloop.networks import Options, prepare_networks
 from study.errors import FailedError
 from study.tissue import Role
 
@@ -33,12 +34,12 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
     """Segment a study into ``folder``: labels.npz, kept.npz, and facts.json as the last.
 
     ``arguments``: folder, series (role to the files of its series), head (JSON text or null),
-    options (fields of `pipeline.Options`). Answers with what facts.json holds.
+    options (fields of `glioloop.networks.Options`). Answers with what facts.json holds.
     """
     folder = Path(arguments["folder"])
     chosen = {Role(role): _series(paths) for role, paths in arguments["series"].items()}
     options = _options(arguments["options"])
-    networks = pipeline.prepare_networks(options)
+    networks = prepare_networks(options)
     head = Head.from_json(arguments["head"]) if arguments["head"] else None
     made = pipeline.segment(chosen, networks, head, options, progress)
     durable.write(folder / results.KEPT, made.kept.to_bytes())
@@ -79,7 +80,7 @@ def learn(arguments: Answer, progress: Progress) -> Answer:
     ``arguments``: lessons (`learning.Lesson`), options, voxels, largest_loss, largest_drift.
     """
     options = _options(arguments["options"])
-    networks = pipeline.prepare_networks(options)
+    networks = prepare_networks(options)
     fit = learning.learn(
         lessons=[learning.Lesson.from_json(lesson) for lesson in arguments["lessons"]],
         networks=networks,
@@ -115,10 +116,10 @@ def _series(paths: Sequence[str]) -> Series:
     return found[0]
 
 
-def _options(values: Mapping[str, Any]) -> pipeline.Options:
-    """`pipeline.Options` from JSON."""
+def _options(values: Mapping[str, Any]) -> Options:
+    """`Options` from JSON."""
     folders = {
         name: Path(values[name]) if values.get(name) else None
         for name in ("model_folder", "cache_folder")
     }
-    return pipeline.Options(**{**values, **folders})
+    return Options(**{**values, **folders})

@@ -21,7 +21,7 @@ from converter.volume import to_volume
 from dicomseg.identity import Predecessor, ResultIdentity
 from dicomseg.write import write_seg
 from glioloop import label_file, results, settings, tasks
-from glioloop.pipeline import Kept
+from glioloop.kept import Kept
 from glioloop.service import Service
 from listener import scp, scu
 from listener.inbox import Inbox

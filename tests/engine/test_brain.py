@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.brain import clean_mask, find_brain
+from engine.brain import brain_mask, clean_mask, find_brain
 from study.errors import RefusedError
 
 
@@ -76,3 +76,22 @@ def test_a_mask_too_thin_to_be_eroded_is_kept():
     probability = np.zeros((9, 9, 9), np.float32)
     probability[4, 2:7, 2:7] = 1.0
     assert clean_mask(probability, neck=2).sum() == 25
+
+
+def test_the_brain_in_use_needs_seven_tenths_and_is_cut_at_eight_millimetres():
+    """A bridge of 4 voxels is 8 mm thick at 2 mm, and cut; at 4 mm it is 16, and stays."""
+    probability = np.zeros((20, 20, 40), np.float32)
+    probability[4:16, 4:16, 4:16] = 0.7  # brain
+    probability[3, 4:16, 4:16] = 0.69  # not likely enough
+    probability[8:12, 8:12, 16:26] = 1.0  # bridge
+    probability[6:14, 6:14, 26:32] = 1.0  # eye
+    fine = brain_mask(probability, 2.0)
+    assert fine[5:15, 5:15, 5:15].all()
+    assert not fine[3].any()
+    assert not fine[:, :, 26:].any()
+    assert brain_mask(probability, 4.0)[:, :, 28].any()
+
+
+def test_a_head_without_brain_is_refused():
+    with pytest.raises(RefusedError, match=r"highest probability is 0\.69, 0\.70 is needed"):
+        brain_mask(np.full((3, 3, 3), 0.69), 2.0)

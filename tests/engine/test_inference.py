@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from engine.head import Head
-from engine.inference import FAR_LOGIT, features_at, segment
+from engine.inference import FAR_LOGIT, Patching, features_at, segment
 from study.errors import RefusedError
 
-KEYWORDS = {"patch": (8, 8, 8), "overlap": 0.5, "batch": 3}
+PATCHING = Patching(size=(8, 8, 8), overlap=0.5, batch=3)
 
 
 def identity_head(features: int = 3) -> Head:
@@ -49,7 +51,7 @@ def brain() -> np.ndarray:
 def test_a_network_without_context_gives_its_answer_whatever_the_patches(
     images: np.ndarray, brain: np.ndarray
 ) -> None:
-    logits = segment(twice, identity_head(), images, brain, **KEYWORDS)
+    logits = segment(twice, identity_head(), images, brain, PATCHING)
     np.testing.assert_allclose(logits[:, brain], 2 * images[:, brain], rtol=1e-5, atol=1e-5)
     assert logits.dtype == np.float32
 
@@ -57,7 +59,7 @@ def test_a_network_without_context_gives_its_answer_whatever_the_patches(
 def test_where_there_is_no_brain_it_is_background(images: np.ndarray) -> None:
     brain = np.zeros(images.shape[1:], bool)
     brain[:4, :4, :4] = True
-    logits = segment(twice, random_head(), images, brain, patch=(8, 8, 8), overlap=0.0)
+    logits = segment(twice, random_head(), images, brain, Patching((8, 8, 8), overlap=0.0))
     assert logits[:, 12, 12, 12].tolist() == [FAR_LOGIT, -FAR_LOGIT, -FAR_LOGIT, -FAR_LOGIT]
     assert (logits[0, ~brain] == FAR_LOGIT).all()
     assert not (logits[0, brain] == FAR_LOGIT).any()
@@ -70,9 +72,9 @@ def test_averaging_features_and_then_the_head_is_averaging_logits(
 ) -> None:
     head = random_head()
     voxels = np.argwhere(brain)[::37]
-    options = {**KEYWORDS, "flips": flips, "kind": kind}
-    logits = segment(with_context, head, images, brain, **options)
-    features = features_at(with_context, images, brain, voxels, **options)
+    patching = replace(PATCHING, flips=flips, blending=kind)
+    logits = segment(with_context, head, images, brain, patching)
+    features = features_at(with_context, images, brain, voxels, patching)
     k, i, j = voxels.T
     np.testing.assert_allclose(head.apply(features), logits[:, k, i, j].T, rtol=1e-4, atol=1e-4)
 
@@ -86,9 +88,9 @@ def test_mirrorings_are_averaged_as_written_here() -> None:
     def before(stack: np.ndarray) -> np.ndarray:
         return np.roll(stack, 1, axis=4)
 
-    size = {"patch": (1, 1, 8), "overlap": 0.0}
-    plain = segment(before, head, line, brain, **size)
-    both = segment(before, head, line, brain, flips=((), (2,)), **size)
+    size = Patching((1, 1, 8), overlap=0.0)
+    plain = segment(before, head, line, brain, size)
+    both = segment(before, head, line, brain, replace(size, flips=((), (2,))))
     np.testing.assert_allclose(plain[0].ravel(), [7, 0, 1, 2, 3, 4, 5, 6], atol=1e-5)
     np.testing.assert_allclose(both[0].ravel(), [4, 1, 2, 3, 4, 5, 6, 3], atol=1e-5)
 
@@ -101,9 +103,8 @@ def test_a_volume_smaller_than_a_patch_is_padded_with_the_value_outside() -> Non
         seen.append(stack)
         return stack
 
-    logits = segment(
-        keep, identity_head(), images, np.ones((2, 3, 8), bool), patch=(4, 4, 4), outside=-1.0
-    )
+    patching = Patching((4, 4, 4), outside=-1.0)
+    logits = segment(keep, identity_head(), images, np.ones((2, 3, 8), bool), patching)
     assert logits.shape == (3, 2, 3, 8)
     np.testing.assert_allclose(logits, 5, rtol=1e-6)
     assert seen[0][0, 0, 3, 3].tolist() == [-1, -1, -1, -1]
@@ -119,13 +120,13 @@ def test_only_patches_with_one_of_the_voxels_are_computed_for_features(
         calls.append(len(stack))
         return stack
 
-    features_at(count, images, brain, np.array([[3, 2, 5]]), patch=(8, 8, 8), overlap=0.0)
+    features_at(count, images, brain, np.array([[3, 2, 5]]), Patching((8, 8, 8), 0.0))
     assert sum(calls) == 1
 
 
 def test_progress_goes_up_to_one(images: np.ndarray, brain: np.ndarray) -> None:
     told: list[float] = []
-    segment(twice, identity_head(), images, brain, **KEYWORDS, progress=told.append)
+    segment(twice, identity_head(), images, brain, PATCHING, told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -146,7 +147,7 @@ def test_bad_volumes_are_refused(
         images[1, 0, 0, 0] = np.nan
     brains = {"shape": brain[1:], "int": brain.astype(int), "empty": np.zeros_like(brain)}
     with pytest.raises(RefusedError, match=match):
-        segment(twice, identity_head(), images, brains.get(name, brain), **KEYWORDS)
+        segment(twice, identity_head(), images, brains.get(name, brain), PATCHING)
 
 
 def test_a_voxel_far_from_the_brain_has_no_features(images: np.ndarray) -> None:
@@ -154,7 +155,7 @@ def test_a_voxel_far_from_the_brain_has_no_features(images: np.ndarray) -> None:
     brain[:4, :4, :4] = True
     voxels = np.array([[0, 0, 0], [19, 17, 21]])
     with pytest.raises(RefusedError, match="1 of 2 voxels lie in no patch"):
-        features_at(twice, images, brain, voxels, **KEYWORDS)
+        features_at(twice, images, brain, voxels, PATCHING)
 
 
 @pytest.mark.parametrize("voxels", [np.zeros((0, 3), int), [[20, 0, 0]], [[0, -1, 0]]])
@@ -162,4 +163,4 @@ def test_no_voxel_and_a_voxel_outside_the_volume_are_refused(
     images: np.ndarray, brain: np.ndarray, voxels: object
 ) -> None:
     with pytest.raises(RefusedError, match="one or more voxels inside a volume"):
-        features_at(twice, images, brain, np.array(voxels), **KEYWORDS)
+        features_at(twice, images, brain, np.array(voxels), PATCHING)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.head import Head
-from engine.inference import segment
+from engine.inference import Patching, segment
 from engine.network import Network, NetworkConfig
 from engine.runtime import Run, compile_backbone, compile_network
 from engine.weights import Manifest, Model, load, save
@@ -94,7 +94,7 @@ def test_labels_in_bf16_are_those_of_torch(model: Model) -> None:
     labels = {}
     for name, precision in (("torch", "f32"), ("openvino", "bf16")):
         run = compile_backbone(model, name, threads=1, precision=precision)  # type: ignore[arg-type]
-        logits = segment(run, head, volume, brain, patch=(16, 16, 16), overlap=0.25)
+        logits = segment(run, head, volume, brain, Patching((16, 16, 16)))
         labels[name] = logits.argmax(axis=0)
     for tissue in range(4):
         a, b = labels["torch"] == tissue, labels["openvino"] == tissue

@@ -212,3 +212,16 @@ def test_what_is_shipped_loads_and_is_small(name: str, labels: tuple[str, ...]) 
     assert manifest.labels == labels
     assert manifest.name == f"glioloop-{name}"
     assert (folder / "weights.safetensors").stat().st_size < 25e6
+
+
+def test_the_finest_spacing_is_that_of_the_grid_unless_said() -> None:
+    assert replace(MANIFEST, spacing_mm=2.0).finest_mm == 2.0
+    both = replace(MANIFEST, spacing_mm=2.0, finest_spacing_mm=1.0)
+    assert both.finest_mm == 1.0
+    assert Manifest.from_json(both.to_json()) == both
+
+
+@pytest.mark.parametrize("finest", [-1.0, 1.5, float("nan")])
+def test_a_finest_spacing_that_is_coarser_or_no_length_is_refused(finest: float) -> None:
+    with pytest.raises(RefusedError, match="the finest spacing of a model for 1 mm"):
+        replace(MANIFEST, finest_spacing_mm=finest)

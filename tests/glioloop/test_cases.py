@@ -11,7 +11,9 @@ import pytest
 from glioloop import evaluation
 from glioloop.cases import read_cases
 from glioloop.evaluation import means, score_case
-from glioloop.pipeline import Kept, Options, Segmentation
+from glioloop.kept import Kept
+from glioloop.networks import Options
+from glioloop.pipeline import Segmentation
 from study.errors import RefusedError
 from study.tissue import Role
 

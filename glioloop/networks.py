@@ -1,0 +1,128 @@
+"""Both networks, ready to run, and how they are to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.head import Head
+from engine.inference import LEFT_RIGHT, PLAIN, Patching
+from engine.runtime import Device, Run, compile_backbone, compile_network
+from engine.weights import Manifest, load, shipped
+from study.errors import RefusedError
+from study.tissue import Tissue
+
+Passes = Literal["coarse", "fine", "both"]
+
+_BRAIN_CLASSES = 3
+"""Outside, brain, neighbourhood of a tumour."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the network runs; `overlap`, `passes` and `flips` change voxels.
+
+    Parameters
+    ----------
+    overlap
+        Least part of a patch that it shares with the next.
+    batch
+        Patches in one call.
+    device, threads
+        As for `engine.runtime.compile_backbone`.
+    model_folder
+        With models in ``base`` and ``brain``; None for the shipped ones.
+    cache_folder
+        Where converted networks are kept.
+    passes
+        ``"coarse"`` works on the model's grid. Around what that finds, ``"fine"`` takes the answer
+        from a second pass on a finer grid, and ``"both"`` the mean of the logits of the two
+        (`glioloop.fine_pass`).
+    flips
+        Average over the head and its mirror image; takes twice as long.
+    """
+
+    overlap: float = 0.25
+    batch: int = 2
+    device: Device = "auto"
+    threads: int | None = None
+    model_folder: Path | None = None
+    cache_folder: Path | None = None
+    passes: Passes = "coarse"
+    flips: bool = False
+
+    def patching(self, manifest: Manifest) -> Patching:
+        """How a volume is taken apart for the model of a manifest."""
+        return Patching(
+            overlap=self.overlap,
+            batch=self.batch,
+            flips=LEFT_RIGHT if self.flips else PLAIN,
+            outside=manifest.outside_value,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Both networks, ready to run."""
+
+    manifest: Manifest
+    head: Head
+    backbone: Run
+    brain_manifest: Manifest
+    brain: Run
+
+
+def prepare_networks(options: Options) -> Networks:
+    """Load the models of the options' folder, or the shipped ones, and compile them.
+
+    Raises
+    ------
+    RefusedError
+        As `load_networks`.
+    """
+    folder = options.model_folder
+    if folder is None:
+        return load_networks(shipped("base"), shipped("brain"), options)
+    return load_networks(folder / "base", folder / "brain", options)
+
+
+def load_networks(base: Path, brain: Path, options: Options) -> Networks:
+    """Load two models and compile them for this machine.
+
+    Parameters
+    ----------
+    base, brain
+        Folders of the tumour's and the brain's model.
+    options
+        Device, threads and cache are used.
+
+    Raises
+    ------
+    RefusedError
+        If a model is missing or damaged (`engine.weights.load`), or is a model for the other task.
+    """
+    tumour, head = load(base), load(brain)
+    _check_classes(tumour.manifest, len(Tissue), "outlines tumour")
+    _check_classes(head.manifest, _BRAIN_CLASSES, "finds the brain")
+    how: dict[str, Any] = {
+        "device": options.device,
+        "cache_dir": options.cache_folder,
+        "threads": options.threads,
+    }
+    return Networks(
+        manifest=tumour.manifest,
+        head=tumour.head,
+        backbone=compile_backbone(tumour, **how),
+        brain_manifest=head.manifest,
+        brain=compile_network(head, **how),
+    )
+
+
+def _check_classes(manifest: Manifest, wanted: int, task: str) -> None:
+    """Refuse a model of another task."""
+    if len(manifest.labels) != wanted:
+        raise RefusedError(
+            f"model {manifest.name} {manifest.version} tells {list(manifest.labels)} apart; a model"
+            f" that {task} has {wanted} classes: name the folder of such a one"
+        )
