@@ -117,7 +117,8 @@ def crops(
     heads = rng.permutation(len(ring))
     taken = []
     for number in range(count):
-        example = appended(ring[int(heads[number % len(heads)])], edge, outside)
+        example = ring[int(heads[number % len(heads)])]
+        example = appended(example, least_edge(strategy, edge), outside)
         if strategy == "lesions":
             window = _at_lesion(example, edge, number, rng)
         else:
@@ -163,6 +164,11 @@ def stacked(
         images[number, :, :d, :h, :w] = np.flip(image, tuple(a + 1 for a in axes))
         labels[number, :d, :h, :w] = np.flip(example.labels[window], axes)
     return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def least_edge(strategy: str, edge: int) -> int:
+    """Least length in voxels of a volume that patches of an edge are taken from."""
+    return 1 if strategy == "whole" else edge
 
 
 def appended(example: Example, edge: int, outside: float) -> Example:

@@ -28,7 +28,7 @@ from study.errors import RefusedError
 PLANS = {
     "tumour": (Plan(), Recipe()),
     "brain": (
-        Plan("brain", 300, 2, 0, 3e-3, 30, 64, (1.0, 1.0, 1.0)),
+        Plan("brain", 300, 2, 64, 3e-3, 30, 64, (1.0, 1.0, 1.0), "whole", outside=0.0),
         Recipe("brain", (56, 72, 56), (3.1, 3.6), fine_share=0.0),
     ),
 }
