@@ -27,6 +27,7 @@ MAY_IMPORT = {
 DOORS = {
     "pynetdicom": ("listener/",),
     "torch": ("engine/",),
+    "torchio": ("engine/augment.py",),
     "openvino": ("engine/",),
     "highdicom": ("dicomseg/",),
     "SimpleITK": ("converter/",),
