@@ -2,19 +2,26 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test lint setup system
+.PHONY: demo test lint evaluate setup system
 
 PYTHON ?= python3.11
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet
 # For example: make demo ARGS="--study DIR --truth DIR", make test ARGS=tests/listener
 ARGS ?=
+# Cases with a known answer, for make evaluate DATA="DIR DIR"
+DATA ?=
 
 demo: setup
 	$(VENV)/bin/glioloop demo $(ARGS)
 
 test: lint
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# Every evaluation on real data is kept in docs/evaluations.jsonl, the poor ones too.
+evaluate: setup
+	@test -n "$(DATA)" || { echo "Say where the cases are: make evaluate DATA=DIR" >&2; exit 1; }
+	$(VENV)/bin/glioloop evaluate $(DATA) --log docs/evaluations.jsonl $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

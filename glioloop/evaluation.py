@@ -1,51 +1,48 @@
-"""``glioloop evaluate``: how good the model is on cases with a known answer, each by itself."""
+"""``glioloop evaluate``: how good a model is on cases with a known answer, each by itself."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
-from statistics import fmean
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from engine.metrics import LesionCount, hausdorff95, lesions
+from engine.metrics import LesionCount
+from engine.weights import MANIFEST_FILE, shipped
+from glioloop.aligned import Aligned
 from glioloop.cases import Case, read_cases
-from glioloop.networks import Networks, Options, prepare_networks
+from glioloop.fine_pass import check_passes
+from glioloop.networks import Networks, Options, Passes, load_networks
+from glioloop.pictures import draw_case
 from glioloop.pipeline import segment_volumes
-from study.agreement import dice
-from study.tissue import REGIONS, region
+from glioloop.scores import OVERALL, CaseScore, compare, mean_dice, plain, totals
+from glioloop.terminal import err
+from study.errors import HeldError, RefusedError
+from study.tissue import REGIONS, Role
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LOG = Path("evaluations.jsonl")
+"""Where evaluations are kept unless told otherwise, in the folder one works in."""
+
+CAPTION = (
+    "overall: mean Dice of the regions that somebody outlined in the case. HD95 in mm.\n"
+    "found: true lesions of 0.5 mL or more that are touched; false: such ones that touch none.\n"
+    "mean: lesions are summed."
+)
 
 
-@dataclass(frozen=True)
-class RegionScore:
-    """How well one region was outlined."""
-
-    dice: float
-    hausdorff95_mm: float
-    volume_ml: float
-    truth_ml: float
-    lesions: LesionCount
-
-
-@dataclass(frozen=True)
-class CaseScore:
-    """How well one case was outlined; regions that nobody outlined are absent."""
-
-    name: str
-    regions: Mapping[str, RegionScore]
-    seconds: float
-
-
-def score_case(case: Case, networks: Networks, options: Options) -> CaseScore:
+def score_case(
+    case: Case, networks: Networks, options: Options, pictures: Path | None = None
+) -> CaseScore:
     """Segment a case with the base head and compare.
 
     Parameters
@@ -54,60 +51,113 @@ def score_case(case: Case, networks: Networks, options: Options) -> CaseScore:
         With its truth.
     networks, options
         As for `glioloop.pipeline.segment_volumes`.
+    pictures
+        Folder for a picture of the case.
+
+    Returns
+    -------
+    CaseScore
+        That of an empty outline, with the reason, where the case was refused or held.
     """
-    found = segment_volumes(case.volumes, networks, options=options)
-    geometry = found.labels.geometry
-    scores = {}
-    for name, truth in case.truth.items():
-        outline = region(found.labels.array, name)
-        voxel = geometry.voxel_volume_ml
-        scores[name] = RegionScore(
-            dice(outline, truth),
-            hausdorff95(outline, truth, geometry.spacing),
-            float(outline.sum() * voxel),
-            float(truth.sum() * voxel),
-            lesions(outline, truth, voxel),
-        )
-    return CaseScore(case.name, scores, sum(found.seconds.values()))
+    try:
+        made = segment_volumes(case.volumes, networks, options=options)
+    except (HeldError, RefusedError) as error:
+        nothing = np.zeros(case.volumes[Role.T1GD].geometry.shape, np.uint8)
+        return CaseScore(case.name, compare(case, nothing), 0.0, problem=str(error))
+    kept = made.kept
+    if pictures is not None:
+        aligned = Aligned(case.volumes, made.matrices)
+        path = pictures / f"{case.name.replace(' ', '_')}.png"
+        draw_case(path, aligned, kept.grid, kept.brain, made.labels, case.truth)
+    return CaseScore(
+        case.name,
+        compare(case, made.labels.array),
+        sum(made.seconds.values()),
+        float(kept.brain.sum() * kept.grid.voxel_volume_ml),
+    )
 
 
 def table_of(scores: Sequence[CaseScore]) -> Table:
-    """Every case, and the mean of each region's Dice."""
-    table = Table(title="Dice on cases with a known answer")
-    for name in ("case", "region", "Dice", "HD95 mm", "mL", "truth mL", "found", "false", "s"):
+    """Every case, then means of Dice and distance and sums of lesions."""
+    table = Table(caption=CAPTION, box=box.SIMPLE, padding=(0, 1), caption_justify="left")
+    for name in ("case", "region", "Dice", "HD95", "mL", "truth", "found", "false", "s"):
         justify: Literal["left", "right"] = "left" if name in ("case", "region") else "right"
         table.add_column(name, justify=justify, overflow="fold")
     for score in scores:
+        overall = (f"{score.overall_dice:.2f}", *[""] * 5, f"{score.seconds:.0f}")
+        table.add_row(score.name, OVERALL, *overall)
         for name, value in score.regions.items():
-            table.add_row(
-                score.name,
-                name,
-                f"{value.dice:.2f}",
-                "-" if math.isnan(value.hausdorff95_mm) else f"{value.hausdorff95_mm:.1f}",
-                f"{value.volume_ml:.1f}",
-                f"{value.truth_ml:.1f}",
-                f"{value.lesions.found}/{value.lesions.lesions}",
-                str(value.lesions.false),
-                f"{score.seconds:.0f}",
-            )
-    for name, mean in means(scores).items():
-        table.add_row("mean", name, f"{mean:.2f}", "", "", "", "", "", "", style="bold")
+            volumes = (f"{value.volume_ml:.1f}", f"{value.truth_ml:.1f}")
+            distance = _distance(value.hausdorff95_mm)
+            counted = _counted(value.lesions)
+            table.add_row("", name, f"{value.dice:.2f}", distance, *volumes, *counted)
+    for name, mean in mean_dice(scores).items():
+        row = ["" if name in REGIONS else "mean", name, f"{mean:.2f}"]
+        if name in REGIONS:
+            total = totals(scores)[name]
+            row += [_distance(total.hausdorff95_mm), "", "", *_counted(total.lesions)]
+        table.add_row(*row, style="bold")
     return table
 
 
-def means(scores: Iterable[CaseScore]) -> dict[str, float]:
-    """Mean Dice of each region over the cases that have it."""
-    each: dict[str, list[float]] = {name: [] for name in REGIONS}
-    for score in scores:
-        for name, value in score.regions.items():
-            each[name].append(value.dice)
-    return {name: fmean(values) for name, values in each.items() if values}
+def _counted(lesions: LesionCount) -> tuple[str, str]:
+    """Lesions found of all, and false ones, for the table."""
+    return f"{lesions.found}/{lesions.lesions}", str(lesions.false)
 
 
-def append(log: Path, answer: Mapping[str, Any]) -> None:
-    """Add a line to the file that keeps every evaluation."""
-    with log.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(answer) + "\n")
+def append(log: Path, answer: Mapping[str, Any] | None) -> None:
+    """Add a line to the file that keeps every evaluation; none, to see that one can be added.
+
+    Raises
+    ------
+    RefusedError
+        If the file cannot be written.
+    """
+    try:
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write("" if answer is None else json.dumps(answer) + "\n")
+    except OSError as error:
+        raise RefusedError(
+            f"evaluations cannot be kept in {log}: {error.strerror}; name another file with --log,"
+            " or none with --no-log"
+        ) from error
+
+
+def model_folders(model: Path | None, brain: Path | None) -> tuple[Path, Path]:
+    """Folders of the tumour's and the brain's model.
+
+    Parameters
+    ----------
+    model
+        Folder of one tumour model, or one with ``base`` and perhaps ``brain`` in it; None for the
+        shipped one.
+    brain
+        Folder of a brain model; None for that beside ``base``, else the shipped one.
+    """
+    tumour = model or shipped("base")
+    beside = None
+    if model is not None and not (model / MANIFEST_FILE).is_file():
+        tumour, beside = model / "base", model / "brain"
+    if brain is None and beside is not None and beside.is_dir():
+        brain = beside
+    return tumour, brain or shipped("brain")
+
+
+def facts_of(networks: Networks, options: Options) -> dict[str, Any]:
+    """Which models measured what follows, how, and with which software."""
+    base, brain = networks.manifest, networks.brain_manifest
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": metadata.version("glioloop"),
+        "model": base.version,
+        "backbone": base.backbone_sha256[:12],
+        "weights": base.weights_sha256[:12],
+        "brain_model": brain.version,
+        "brain_weights": brain.weights_sha256[:12],
+        "spacing_mm": base.spacing_mm,
+        "options": {name: getattr(options, name) for name in ("overlap", "passes", "flips")},
+        "precision": networks.backbone.precision,
+    }
 
 
 def register(app: typer.Typer) -> None:
@@ -117,19 +167,35 @@ def register(app: typer.Typer) -> None:
 
 def _evaluate_command(
     paths: Annotated[list[Path], typer.Argument(help="BraTS folders, or DICOM with expert masks.")],
-    log: Annotated[
-        Path | None, typer.Option(help="File that keeps every evaluation, a line of JSON each.")
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of a model, or of base and brain. [the shipped]")
+    ] = None,
+    brain: Annotated[Path | None, typer.Option(help="Folder of a brain model.")] = None,
+    log: Annotated[Path, typer.Option(help="File that keeps every evaluation, a line each.")] = LOG,
+    no_log: Annotated[bool, typer.Option("--no-log", help="Keep nothing.")] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for pictures: brain mask, found, truth.")
     ] = None,
     overlap: Annotated[float, typer.Option(help="Of patches, 0 to below 1.")] = 0.25,
+    passes: Annotated[
+        Passes, typer.Option(help="The model's grid, a finer one at the tumour, or their mean.")
+    ] = "coarse",
+    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score the shipped model on cases with a known answer."""
-    options = Options(overlap=overlap)
-    networks = prepare_networks(options)
-    cases = [case for path in paths for case in read_cases(path)]
-    scores = [score_case(case, networks, options) for case in cases]
-    answer = _as_json(networks, scores)
-    if log is not None:
+    """Score a model on cases with a known answer: Dice, HD95, lesions found and invented."""
+    options = Options(overlap=overlap, passes=passes, flips=flips)
+    networks = load_networks(*model_folders(model, brain), options)
+    check_passes(passes, networks.manifest)
+    if not no_log:
+        append(log, None)  # before an hour's work, not after it
+    scores = []
+    for case in [case for path in paths for case in read_cases(path)]:
+        scores.append(score_case(case, networks, options, pictures))
+        said = scores[-1].problem or f"overall Dice {scores[-1].overall_dice:.2f}"
+        err.print(f"{case.name}: {said}", markup=False, highlight=False, soft_wrap=True)
+    answer = {**facts_of(networks, options), **plain(scores)}
+    if not no_log:
         append(log, answer)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
@@ -137,14 +203,6 @@ def _evaluate_command(
         Console().print(table_of(scores))
 
 
-def _as_json(networks: Networks, scores: Sequence[CaseScore]) -> dict[str, Any]:
-    """Everything that was measured, and on what; NaN, which JSON lacks, becomes null."""
-    raw = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": networks.manifest.version,
-        "backbone": networks.manifest.backbone_sha256[:12],
-        "mean_dice": means(scores),
-        "cases": [asdict(score) for score in scores],
-    }
-    answer: dict[str, Any] = json.loads(json.dumps(raw), parse_constant=lambda _name: None)
-    return answer
+def _distance(mm: float) -> str:
+    """A distance for the table; a dash where there is none."""
+    return "-" if math.isnan(mm) else f"{mm:.1f}"

@@ -1,19 +1,12 @@
-"""Tests of `glioloop.cases` and `glioloop.evaluation`."""
+"""Tests of `glioloop.cases`."""
 
-import json
-import math
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from glioloop import evaluation
 from glioloop.cases import read_cases
-from glioloop.evaluation import means, score_case
-from glioloop.kept import Kept
-from glioloop.networks import Options
-from glioloop.pipeline import Segmentation
 from study.errors import RefusedError
 from study.tissue import Role
 
@@ -83,34 +76,3 @@ def test_a_folder_without_a_known_answer_is_refused(tmp_path):
         read_cases(tmp_path)
     with pytest.raises(RefusedError, match="there is no folder"):
         read_cases(tmp_path / "missing")
-
-
-def test_a_case_is_scored_on_the_regions_that_are_known(tmp_path, monkeypatch):
-    """The outline finds the enhancing voxel and one more, and nothing else."""
-    [case] = read_cases(_brats_2023(tmp_path / "X"))
-    reference = case.volumes[Role.T1GD]
-    labels = np.where(case.truth["enhancing"], 3, 0).astype(np.uint8)
-    labels[2, 3, 4] = 3
-    kept = Kept(
-        np.zeros((3, *labels.shape), np.float16),
-        labels > 0,
-        reference.geometry,
-        reference.geometry,
-    )
-    made = Segmentation(reference.with_array(labels), kept, {"network": 2.0})
-    monkeypatch.setattr(evaluation, "segment_volumes", lambda *_args, **_named: made)
-    score = score_case(case, None, Options())
-    assert score.regions["enhancing"].dice == pytest.approx(2 / 3)
-    assert score.regions["core"].dice == pytest.approx(0.5)
-    assert score.regions["whole"].dice == pytest.approx(2 / 5)
-    assert score.regions["enhancing"].volume_ml == pytest.approx(0.004)
-    assert score.seconds == 2.0
-    assert means([score])["core"] == pytest.approx(0.5)
-    assert not math.isnan(score.regions["core"].hausdorff95_mm)
-
-
-def test_every_evaluation_is_kept_in_the_log(tmp_path):
-    log = tmp_path / "log.jsonl"
-    evaluation.append(log, {"at": "first"})
-    evaluation.append(log, {"at": "second"})
-    assert [json.loads(line)["at"] for line in log.read_text().splitlines()] == ["first", "second"]
