@@ -7,8 +7,9 @@ correction moves the answer of both; the gate has judged it on the coarse grid a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ from scipy import ndimage
 from converter.grid import resample, working_grid
 from engine.head import Head
 from engine.inference import segment
-from engine.normalise import Scale, scaled
+from engine.normalise import normalise
+from engine.patches import window
 from engine.weights import Manifest
 from glioloop.aligned import Aligned
 from glioloop.networks import Networks, Options, Passes
@@ -57,14 +59,11 @@ class Coarse:
         ``(D, H, W)`` bool.
     grid
         Grid of both.
-    measured
-        Scale of each channel over that brain (`engine.normalise.scales`).
     """
 
     logits: Array
     brain: Mask
     grid: Geometry
-    measured: Sequence[Scale | None]
 
 
 def check_passes(passes: Passes, manifest: Manifest) -> None:
@@ -124,11 +123,12 @@ def fine_change(
         return None
     fine = working_grid(aligned.reference, FINE_MM)
     box = box_around(weight, coarse.grid, fine)
-    brain = resample(Volume(coarse.brain.astype(np.float32), coarse.grid), box).array > 0.5
-    near = np.where(brain, resample(Volume(weight, coarse.grid), box).array, 0.0)
+    brain = resample(Volume(coarse.brain.astype(np.float32), coarse.grid), fine).array > 0.5
+    # Measured over the whole brain, as in training, and on this grid: a coarser one has less noise.
+    images = _cut(normalise(aligned.on_grid(fine), brain, FINE_MM), fine, box)
+    near = resample(Volume(weight, coarse.grid), box).array * _cut(brain, fine, box)
     if not near.any():
         return None
-    images = scaled(aligned.on_grid(box), brain, coarse.measured)
     patching = options.patching(networks.manifest)
     found = segment(networks.backbone, head, images, near > 0.0, patching, progress)
     before = np.stack([resample(Volume(c, coarse.grid), box).array for c in coarse.logits])
@@ -190,3 +190,9 @@ def box_around(weight: Array, grid: Geometry, fine: Geometry) -> Geometry:
     affine[:3, 3] = fine.world(low)
     k, i, j = (int(n) for n in size)
     return Geometry((k, i, j), affine, fine.frame_of_reference_uid)
+
+
+def _cut(array: npt.NDArray[Any], fine: Geometry, box: Geometry) -> npt.NDArray[Any]:
+    """Part of an array on the fine grid that lies in a box of its voxels."""
+    start = np.round(fine.index(box.world([0, 0, 0]))).astype(int)
+    return array[(..., *window(start, box.shape))]

@@ -19,7 +19,7 @@ from converter.series import Series
 from converter.volume import to_volume
 from engine.head import Head
 from engine.inference import segment as run_network
-from engine.normalise import scaled, scales
+from engine.normalise import normalise
 from glioloop.aligned import Matrix, align_volumes, brain_of
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
@@ -126,9 +126,7 @@ def segment_volumes(
     grid = working_grid(aligned.reference, networks.manifest.spacing_mm)
     with _timed(seconds, "brain"):
         brain = brain_of(aligned, grid, networks)
-        images = aligned.on_grid(grid)
-        measured = scales(images, brain, networks.manifest.spacing_mm)
-        normal = scaled(images, brain, measured)
+        normal = normalise(aligned.on_grid(grid), brain, networks.manifest.spacing_mm)
     tell(SHARE["brain"])
     kept = Kept(normal.astype(np.float16), brain, grid, aligned.reference)
     coarse_ends = "network" if options.passes == "coarse" else "coarse"
@@ -145,7 +143,7 @@ def segment_volumes(
     with _timed(seconds, "labels"):
         scores = to_source(logits, grid, aligned.reference)
         if options.passes != "coarse":
-            first = Coarse(logits, brain, grid, measured)
+            first = Coarse(logits, brain, grid)
             told = partial(_told_between, tell, "coarse", "network")
             second = fine_change(first, aligned, networks, head, options, told)
             if second is not None:

@@ -1,0 +1,41 @@
+"""Tests of `glioloop.networks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.network import Network, NetworkConfig
+from engine.weights import Manifest, save
+from glioloop.networks import Options, load_networks
+from study.errors import RefusedError
+
+
+def write(folder: Path, classes: int, outside: float = 0.0) -> Path:
+    """A tiny model."""
+    torch.manual_seed(0)
+    config = NetworkConfig(3, classes, (4, 8))
+    names = tuple("abcd"[:classes])
+    save(folder, Network(config), Manifest("tiny", "1", config, 2.0, "n", names, outside))
+    return folder
+
+
+def test_a_model_of_the_other_task_is_refused(tmp_path: Path) -> None:
+    tumour, brain = write(tmp_path / "t", 4), write(tmp_path / "b", 3)
+    options = Options(device="torch", threads=1)
+    assert load_networks(tumour, brain, options).brain_manifest.labels == ("a", "b", "c")
+    with pytest.raises(RefusedError, match="a model that outlines tumour has 4 classes"):
+        load_networks(brain, brain, options)
+    with pytest.raises(RefusedError, match="a model that finds the brain has 3 classes"):
+        load_networks(tumour, tumour, options)
+
+
+def test_flips_and_overlap_say_how_a_volume_is_taken_apart() -> None:
+    config = NetworkConfig(3, 3, (4, 8))
+    manifest = Manifest("tiny", "1", config, 2.0, "n", ("a", "b", "c"), outside_value=-2.5)
+    plain = Options(overlap=0.5, batch=3).patching(manifest)
+    assert (plain.overlap, plain.batch, plain.flips, plain.outside) == (0.5, 3, ((),), -2.5)
+    # Columns grow towards the patient's left: the last axis is mirrored.
+    assert Options(flips=True).patching(manifest).flips == ((), (2,))
