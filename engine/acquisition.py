@@ -5,16 +5,16 @@ Everything is a function of the random generator that is passed in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
-from engine.tumour import smooth_noise
+from engine.morphology import blurred, shifted
+from engine.tumour import offsets, smooth_noise
 from study.tissue import Tissue
 
 
@@ -81,30 +81,29 @@ def acquired(
     """
     shape = tuple(image.shape)
     if move and rng.random() < 0.35:
-        image = _shifted(image, rng.uniform(-2.0, 2.0, 3) / spacing_mm)
-    bias = smooth_noise(shape, rng.uniform(50.0, 120.0) / spacing_mm, rng)
-    field = np.exp(rng.uniform(0.0, 0.3) * bias)
+        i, j, k = rng.uniform(-2.0, 2.0, 3) / spacing_mm
+        image = shifted(image, (i, j, k))
+    bias = smooth_noise(shape, rng.uniform(50.0, 120.0) / spacing_mm, rng, image.device)
+    image = image * torch.exp(rng.uniform(0.0, 0.3) * bias)
     if rng.random() < 0.5:
-        field = field * _coil(shape, rng.uniform(-0.35, 0.35, 3), float(rng.uniform(0.0, 1.4)))
-    image = image * torch.from_numpy(field.astype(np.float32))
+        image = image * _coil(image, rng.uniform(-0.35, 0.35, 3).tolist(), rng.uniform(0.0, 1.4))
     # A voxel at the border of two substances holds some of both; and no sequence is quite sharp.
-    blurred = ndimage.gaussian_filter(image.numpy(), rng.uniform(0.3, 0.9))
-    image = torch.from_numpy(blurred)
+    image = blurred(image, rng.uniform(0.3, 0.9))
     image = _through_slices(image, thickness, axis)
     if rng.random() < 0.08:
         image = _truncated(image, float(rng.uniform(0.5, 0.85)))
     if rng.random() < 0.08:
         image = _ghosted(image, int(rng.integers(1, 3)), rng)
     level = float(image.mean()) * rng.uniform(0.0, 0.09)
-    real = image + level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
-    other = level * torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
-    return torch.hypot(real, other)
+    source = torch.Generator(image.device).manual_seed(int(rng.integers(2**62)))
+    real, other = torch.randn((2, *shape), generator=source, device=image.device) * level
+    return torch.hypot(image + real, other)
 
 
 def _truncated(image: Tensor, kept: float) -> Tensor:
     """Ringing at edges (Gibbs): of the highest frequencies in plane, only a part is kept."""
     spectrum = torch.fft.rfftn(image, dim=(1, 2))
-    rows, columns = (torch.fft.fftfreq(n).abs() for n in image.shape[1:])
+    rows, columns = (torch.fft.fftfreq(n, device=image.device).abs() for n in image.shape[1:])
     spectrum[:, rows > 0.5 * kept] = 0.0
     spectrum[:, :, columns[: spectrum.shape[2]] > 0.5 * kept] = 0.0
     ringing: Tensor = torch.fft.irfftn(spectrum, s=image.shape[1:], dim=(1, 2))
@@ -121,25 +120,16 @@ def _ghosted(image: Tensor, axis: int, rng: np.random.Generator) -> Tensor:
     return ghosts
 
 
-def _coil(
-    shape: tuple[int, ...], towards: npt.NDArray[np.float64], gain: float
-) -> npt.NDArray[np.float32]:
+def _coil(image: Tensor, towards: Sequence[float], gain: float) -> Tensor:
     """Brightness of a surface coil: 1 off the middle, `gain` more at the middle of each side.
 
     ``towards`` is where it is 1, from the middle and in parts of the half edge.
     """
-    axes = [
-        ((np.arange(n) - (n - 1) / 2.0) / (n / 2.0) - t).astype(np.float32) ** 2
-        for n, t in zip(shape, towards, strict=True)
-    ]
-    squared = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
-    return np.asarray(1.0 + gain * squared, np.float32)
-
-
-def _shifted(image: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
-    """Move an image by a fraction of voxels: what registration leaves over."""
-    moved = ndimage.shift(image.numpy(), by, order=1, mode="nearest")
-    return torch.from_numpy(np.asarray(moved, np.float32))
+    shape = tuple(image.shape)
+    middle = [(n - 1) / 2.0 + t * n / 2.0 for n, t in zip(shape, towards, strict=True)]
+    half = torch.tensor([n / 2.0 for n in shape], device=image.device)
+    squared = ((offsets(shape, middle, image.device) / half) ** 2).sum(dim=-1)
+    return 1.0 + gain * squared
 
 
 def _through_slices(image: Tensor, thickness: float, axis: int) -> Tensor:
@@ -153,15 +143,13 @@ def _through_slices(image: Tensor, thickness: float, axis: int) -> Tensor:
     return back[0, 0]
 
 
-def as_read(
-    labels: npt.NDArray[np.uint8], thickness: float, axis: int, favour: float = 1.0
-) -> npt.NDArray[np.uint8]:
+def as_read(labels: Tensor, thickness: float, axis: int, favour: float = 1.0) -> Tensor:
     """Labels as a reader would draw them on thick slices: the most of each voxel wins.
 
     Parameters
     ----------
     labels
-        ``(D, H, W)`` of `study.tissue.Tissue`.
+        ``(D, H, W)`` uint8 of `study.tissue.Tissue`.
     thickness, axis
         As for `acquired`.
     favour
@@ -170,9 +158,6 @@ def as_read(
     """
     if thickness <= 1.3:
         return labels
-    shares = [
-        _through_slices(torch.from_numpy((labels == tissue).astype(np.float32)), thickness, axis)
-        for tissue in Tissue
-    ]
+    shares = [_through_slices((labels == tissue).float(), thickness, axis) for tissue in Tissue]
     shares[Tissue.ENHANCING] *= favour
-    return torch.stack(shares).argmax(0).numpy().astype(np.uint8)
+    return torch.stack(shares).argmax(0).to(torch.uint8)

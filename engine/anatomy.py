@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
@@ -110,37 +109,6 @@ def head_map(labels: npt.NDArray[np.integer]) -> HeadMap:
     return np.ascontiguousarray(table[labels][::-1, ::-1, :].transpose(2, 1, 0))
 
 
-def read_head_map(path: Path) -> HeadMap:
-    """Read one NIfTI label map of 1 mm voxels.
-
-    Raises
-    ------
-    RefusedError
-        If it is not three-dimensional, or not on a 1 mm grid.
-    """
-    image = nib.as_closest_canonical(nib.load(path))  # type: ignore[no-untyped-call]
-    zooms = image.header.get_zooms()[:3]
-    if image.ndim != 3 or not np.allclose(zooms, 1.0, atol=0.05):
-        raise RefusedError(f"{path.name}: a head label map has three axes of 1 mm, not {zooms}")
-    return head_map(np.asarray(image.dataobj).astype(np.int32))
-
-
-def pack(folder: Path, packed: Path) -> int:
-    """Gather every ``*.nii.gz`` label map of a folder in one compressed file; returns how many.
-
-    Raises
-    ------
-    RefusedError
-        If the folder holds none.
-    """
-    paths = sorted(folder.glob("*.nii.gz"))
-    if not paths:
-        raise RefusedError(f"{folder} holds no *.nii.gz head label maps")
-    maps = {f"head{i:02d}": _cropped(read_head_map(path)) for i, path in enumerate(paths)}
-    np.savez_compressed(packed, allow_pickle=False, **maps)
-    return len(maps)
-
-
 def load_pack(packed: Path) -> list[HeadMap]:
     """Head maps of a file written by `pack`, in the order of their names."""
     with np.load(packed, allow_pickle=False) as file:
@@ -152,10 +120,3 @@ def split(maps: Sequence[HeadMap], held_out: int = 4) -> tuple[list[HeadMap], li
     if not 0 < held_out < len(maps):
         raise RefusedError(f"{held_out} of {len(maps)} head maps cannot be held out")
     return list(maps[:-held_out]), list(maps[-held_out:])
-
-
-def _cropped(head: HeadMap) -> HeadMap:
-    """The head without the air around it."""
-    found = np.argwhere(head > 0)
-    low, high = found.min(0), found.max(0) + 1
-    return head[low[0] : high[0], low[1] : high[1], low[2] : high[2]]

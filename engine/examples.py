@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full
@@ -16,11 +16,11 @@ from queue import Empty, Full
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 
 from engine.anatomy import HeadMap, load_pack, split
 from engine.crops import Example
 from engine.generator import Sample, geometry, render
+from engine.morphology import dilated, eroded
 from engine.normalise import normalise, normalise_head
 from engine.phantom import phantom_map
 from engine.tumour import smooth_noise
@@ -65,16 +65,30 @@ class Recipe:
             raise RefusedError(f"task {self.task!r} is neither 'tumour' nor 'brain'")
 
 
-def examples(maps: list[HeadMap], recipe: Recipe, rng: np.random.Generator) -> Iterator[Example]:
-    """Endless examples; every geometry is rendered twice."""
+def examples(
+    maps: Sequence[HeadMap], recipe: Recipe, rng: np.random.Generator, device: str = "cpu"
+) -> Iterator[Example]:
+    """Endless examples; every geometry is rendered twice.
+
+    Parameters
+    ----------
+    maps
+        Head maps to begin from.
+    recipe
+        What the examples are for.
+    rng
+        Source of all randomness.
+    device
+        Where heads are deformed and rendered; torch's name for it.
+    """
     while True:
         fine = rng.random() < recipe.fine_share
         shape = recipe.fine_shape if fine else recipe.shape
         spacing = float(rng.uniform(*(recipe.fine_spacing_mm if fine else recipe.spacing_mm)))
         grown = rng.random() < recipe.phantoms
         head = phantom_map(rng) if grown else maps[int(rng.integers(len(maps)))]
-        scene = geometry(head, shape, spacing, rng)
-        if np.count_nonzero(scene.brain) < 2000:
+        scene = geometry(torch.from_numpy(head).to(device), shape, spacing, rng)
+        if int(scene.brain.sum()) < 2000:
             continue
         for _ in range(2):
             sample = render(scene, rng, invented=0.0 if recipe.task == "tumour" else 0.5)
@@ -87,20 +101,20 @@ def examples(maps: list[HeadMap], recipe: Recipe, rng: np.random.Generator) -> I
 
 def _tumour_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Example:
     """Normalise over a mask as imperfect as the one that inference will have."""
-    mask = imperfect(sample.brain, sample.spacing_mm, rng)
-    images = _dropped(sample.images, recipe, rng)
-    normalised = normalise(images, mask, sample.spacing_mm)
-    labels = np.where(mask, sample.labels, 0).astype(np.uint8)
+    images, labels, brain = sample.arrays()
+    mask = imperfect(brain, sample.spacing_mm, rng)
+    normalised = normalise(_dropped(images, recipe, rng), mask, sample.spacing_mm)
+    labels = np.where(mask, labels, 0).astype(np.uint8)
     return Example(normalised.astype(np.float16), labels, mask)
 
 
 def _brain_example(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Example:
     """Show a whole or stripped head, at times with slices missing at either end."""
-    images, brain = sample.images, sample.brain
+    images, tissue, brain = sample.arrays()
     if rng.random() < 0.2:
-        kept = ndimage.binary_dilation(brain, iterations=int(rng.integers(1, 4)))
+        kept = dilated(torch.from_numpy(brain), int(rng.integers(1, 4))).numpy()
         images = images * (brain if rng.random() < 0.5 else kept)
-    labels = np.where(sample.labels > 0, 2, brain).astype(np.uint8)
+    labels = np.where(tissue > 0, 2, brain).astype(np.uint8)
     if rng.random() < 0.35:
         low, high = int(rng.integers(0, 20)), labels.shape[0] - int(rng.integers(0, 14))
         images, labels = images.copy(), labels.copy()
@@ -124,16 +138,14 @@ def _dropped(
 def imperfect(brain: Mask, spacing_mm: float, rng: np.random.Generator) -> Mask:
     """Return a brain mask with the faults masks have: too tight, too wide, with lumps that leak."""
     wide = int(rng.choice((-1, 0, 1, 2, 3), p=(0.1, 0.35, 0.3, 0.15, 0.1)))
-    if wide < 0:
-        mask = ndimage.binary_erosion(brain)
-    else:
-        mask = ndimage.binary_dilation(brain, iterations=wide) if wide else brain
-    if rng.random() < 0.45:
+    inside = torch.from_numpy(brain)
+    mask = eroded(inside) if wide < 0 else dilated(inside, wide)
+    if rng.random() < 0.4:
         lumps = smooth_noise(brain.shape, 25.0 / spacing_mm, rng) > rng.uniform(0.2, 1.6)
         # Through the skull into the scalp, where thick slices blur the vertex.
         far = max(1, round(rng.uniform(5.0, 22.0) / spacing_mm))
-        mask = mask | (lumps & ndimage.binary_dilation(brain, iterations=far))
-    return np.asarray(mask, bool)
+        mask = mask | (lumps & dilated(inside, far))
+    return np.asarray(mask.numpy(), bool)
 
 
 class Producer:
@@ -151,17 +163,26 @@ class Producer:
         Number of processes.
     held_out
         Whether to draw from the held-out anatomies instead of the training ones.
+    device
+        Where heads are deformed and rendered.
     """
 
     def __init__(
-        self, packed: Path, recipe: Recipe, seed: int, workers: int = 1, *, held_out: bool = False
+        self,
+        packed: Path,
+        recipe: Recipe,
+        seed: int,
+        workers: int = 1,
+        *,
+        held_out: bool = False,
+        device: str = "cpu",
     ) -> None:
         context = mp.get_context("spawn")
         self._queue: mp.Queue[Example] = context.Queue(4)
         self._processes = [
             context.Process(
                 target=_produce,
-                args=(self._queue, packed, recipe, seed + i, held_out),
+                args=(self._queue, packed, recipe, seed + i, held_out, device),
                 daemon=True,
             )
             for i in range(workers)
@@ -189,13 +210,14 @@ def _produce(
     recipe: Recipe,
     seed: int,
     held_out: bool,  # noqa: FBT001
+    device: str,
 ) -> None:
     """Body of a generating process; it ends with its parent."""
     torch.set_num_threads(1)
     parent = os.getppid()
     training, validation = split(load_pack(packed))
     for example in examples(
-        validation if held_out else training, recipe, np.random.default_rng(seed)
+        validation if held_out else training, recipe, np.random.default_rng(seed), device
     ):
         while True:
             try:
@@ -203,4 +225,5 @@ def _produce(
                 break
             except Full:
                 if os.getppid() != parent:
+                    queue.cancel_join_thread()  # nobody will ever read what is left in it
                     return

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from engine import signal
 from engine.acquisition import Slicing, acquired, as_read
-from engine.anatomy import BRAIN, HeadMap, Substance
+from engine.anatomy import BRAIN, Substance
 from engine.deform import look_up, pushed, sampling_grid
-from engine.tumour import draw, draw_lesions, smooth_noise, white_matter_disease
+from engine.morphology import closed, dilated, opened
+from engine.tumour import draw, draw_lesions, made_of, smooth_noise, white_matter_disease
 
-Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+_Channels = tuple[Tensor, Tensor, Tensor]
 
 _ENHANCES = {
     Substance.SOFT: (0.0, 0.05),
@@ -90,14 +91,14 @@ class Geometry:
     labels
         ``(D, H, W)`` uint8 of `study.tissue.Tissue`.
     brain
-        ``(D, H, W)`` mask: brain, ventricles, sulci, tumour and cavity.
+        ``(D, H, W)`` bool: brain, ventricles, sulci, tumour and cavity.
     spacing_mm
         Edge of a voxel.
     """
 
-    substances: HeadMap
-    labels: npt.NDArray[np.uint8]
-    brain: Mask
+    substances: Tensor
+    labels: Tensor
+    brain: Tensor
     spacing_mm: float
 
 
@@ -112,19 +113,26 @@ class Sample:
     labels
         ``(D, H, W)`` uint8 as a reader would draw them on these slices.
     brain
-        ``(D, H, W)`` mask.
+        ``(D, H, W)`` bool.
     spacing_mm
         Edge of a voxel.
     """
 
-    images: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.uint8]
-    brain: Mask
+    images: Tensor
+    labels: Tensor
+    brain: Tensor
     spacing_mm: float
+
+    def arrays(
+        self,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """Images, labels and brain as arrays."""
+        images, labels, brain = (x.cpu().numpy() for x in (self.images, self.labels, self.brain))
+        return images, labels, brain
 
 
 def geometry(
-    head: HeadMap,
+    head: Tensor,
     shape: tuple[int, int, int],
     spacing_mm: float,
     rng: np.random.Generator,
@@ -136,7 +144,8 @@ def geometry(
     Parameters
     ----------
     head
-        1 mm head map, (slice, row, column) towards (head, back, left).
+        1 mm head map, uint8, (slice, row, column) towards (head, back, left). Its device is where
+        everything is computed.
     shape
         Of the result, in voxels.
     spacing_mm
@@ -165,29 +174,22 @@ def geometry(
     brain = brain_mask(substances, spacing_mm)
     if rng.random() < 0.6:
         substances = _with_dura(substances, spacing_mm)
-    labels = np.zeros(substances.shape, np.uint8)
+    labels = torch.zeros_like(substances)
     for lesion in lesions:
         substances, drawn = draw(substances, lesion, spacing_mm, rng)
-        labels = np.where(drawn > 0, drawn, labels)
-    labels[~np.isin(substances, _TUMOUR)] = 0
+        labels = torch.where(drawn > 0, drawn, labels)
+    labels = labels * made_of(substances, _TUMOUR)
     return Geometry(substances, labels, brain | (labels > 0), spacing_mm)
 
 
 _TUMOUR = (Substance.EDEMA, Substance.NECROSIS, Substance.ENHANCING, Substance.INFILTRATED)
 
 
-def brain_mask(substances: HeadMap, spacing_mm: float) -> Mask:
-    """Brain with ventricles and sulci as one piece, vessels on its surface left out."""
-    brain = np.isin(substances, (*BRAIN, Substance.LESION_OF_WHITE_MATTER))
+def brain_mask(substances: Tensor, spacing_mm: float) -> Tensor:
+    """Brain with ventricles and sulci, without gaps; vessels on its surface are left out."""
     steps = max(1, round(2.0 / spacing_mm))
-    opened = ndimage.binary_opening(brain, iterations=steps)
-    parts, count = ndimage.label(opened)
-    if count > 1:
-        sizes = np.bincount(parts.ravel())
-        opened = parts == int(sizes[1:].argmax()) + 1
-    closed = ndimage.binary_closing(np.pad(opened, 4), iterations=steps)[4:-4, 4:-4, 4:-4]
-    filled: Mask = ndimage.binary_fill_holes(closed)
-    return filled
+    brain = made_of(substances, (*BRAIN, Substance.LESION_OF_WHITE_MATTER))
+    return closed(opened(brain, steps), steps)
 
 
 def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) -> Sample:
@@ -229,44 +231,39 @@ def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) 
     labels = scene.labels
     if slicing.read:
         labels = as_read(labels, *slicing.channels[1], favour=float(rng.uniform(*FAVOUR)))
-    stacked = torch.stack(images).numpy().astype(np.float32)
-    return Sample(stacked, labels, scene.brain, scene.spacing_mm)
+    return Sample(torch.stack(images), labels, scene.brain, scene.spacing_mm)
 
 
-_Channels = tuple[Tensor, Tensor, Tensor]
-
-
-def _invented(images: _Channels, substances: HeadMap, rng: np.random.Generator) -> _Channels:
+def _invented(images: _Channels, substances: Tensor, rng: np.random.Generator) -> _Channels:
     """Give every substance a gain of its own in every channel."""
     spread = np.full(len(Substance), 0.25)
     spread[list(_OUTSIDE)] = 0.8
-    where = torch.from_numpy(substances.astype(np.int64))
-    gains = torch.from_numpy(
-        np.exp(rng.normal(0.0, 1.0, (3, len(spread))) * spread).astype(np.float32)
-    )
+    gains = _table(np.exp(rng.normal(0.0, 1.0, (3, len(spread))) * spread), substances)
+    where = substances.long()
     flair, t1gd, t2 = (image * gain[where] for image, gain in zip(images, gains, strict=True))
     return flair, t1gd, t2
 
 
-def _with_dura(substances: HeadMap, spacing_mm: float) -> HeadMap:
+def _with_dura(substances: Tensor, spacing_mm: float) -> Tensor:
     """Dura where fluid meets bone."""
-    bone = np.isin(substances, (Substance.CORTICAL_BONE, Substance.MARROW))
-    thick = ndimage.binary_dilation(bone, iterations=max(1, round(1.5 / spacing_mm)))
-    result = substances.copy()
-    result[thick & (substances == Substance.CSF)] = Substance.DURA
-    return result
+    bone = made_of(substances, (Substance.CORTICAL_BONE, Substance.MARROW))
+    near = dilated(bone, max(1, round(1.5 / spacing_mm)))
+    return substances.masked_fill(near & (substances == Substance.CSF), int(Substance.DURA))
 
 
-def _scatter() -> npt.NDArray[np.float64]:
+def _table(values: Floats, head: Tensor) -> Tensor:
+    """A table with a value for each substance, where a head lies."""
+    return torch.tensor(values, dtype=torch.float32, device=head.device)
+
+
+def _scatter() -> Floats:
     """Scatter of each substance."""
     scatter = np.full(len(Substance), SCATTER)
     scatter[list(_OUTSIDE)] = SCATTER_OUTSIDE
     return scatter
 
 
-def _relaxation_maps(
-    substances: HeadMap, spacing_mm: float, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+def _relaxation_maps(substances: Tensor, spacing_mm: float, rng: np.random.Generator) -> _Channels:
     """T1, T2 (ms) and proton density of every voxel, with texture."""
     tesla = float(rng.choice((1.5, 3.0), p=(0.45, 0.55)))
     table = signal.at_field(signal.relaxation(), tesla)
@@ -282,11 +279,13 @@ def _relaxation_maps(
     variation = np.zeros(len(table))
     for substance, most in _TEXTURED.items():
         variation[substance] = rng.uniform(0.2, 1.0) * most
-    fine = smooth_noise(substances.shape, rng.uniform(1.5, 4.0) / spacing_mm + 1.0, rng)
-    coarse = smooth_noise(substances.shape, rng.uniform(8.0, 25.0) / spacing_mm, rng)
-    texture = 1.0 + variation[substances] * (0.6 * fine + 0.8 * coarse)
-    factor = torch.from_numpy(np.clip(texture, 0.4, 2.0).astype(np.float32))
-    t1, t2, density = (torch.from_numpy(table[substances, i].astype(np.float32)) for i in range(3))
+    shape, device = tuple(substances.shape), substances.device
+    fine = smooth_noise(shape, rng.uniform(1.5, 4.0) / spacing_mm + 1.0, rng, device)
+    coarse = smooth_noise(shape, rng.uniform(8.0, 25.0) / spacing_mm, rng, device)
+    where = substances.long()
+    texture = 1.0 + _table(variation, substances)[where] * (0.6 * fine + 0.8 * coarse)
+    factor = texture.clamp(0.4, 2.0)
+    t1, t2, density = (column[where] for column in _table(table.T, substances))
     return t1 * factor, t2 * factor, density * factor.sqrt()
 
 
@@ -295,11 +294,13 @@ def _gadolinium(scene: Geometry, rng: np.random.Generator) -> Tensor:
     table = np.zeros(len(Substance))
     for substance, (low, high) in _ENHANCES.items():
         table[substance] = np.exp(rng.uniform(np.log(low + 1e-3), np.log(high)))
-    amount = table[scene.substances]
-    uneven = smooth_noise(scene.substances.shape, rng.uniform(4.0, 12.0) / scene.spacing_mm, rng)
-    tumour = scene.substances == Substance.ENHANCING
-    amount[tumour] *= np.exp(rng.uniform(0.1, 0.45) * uneven[tumour])
-    return torch.from_numpy(amount.astype(np.float32))
+    head = scene.substances
+    amount = _table(table, head)[head.long()]
+    scale = rng.uniform(4.0, 12.0) / scene.spacing_mm
+    uneven = torch.exp(
+        rng.uniform(0.1, 0.45) * smooth_noise(tuple(head.shape), scale, rng, head.device)
+    )
+    return torch.where(head == Substance.ENHANCING, amount * uneven, amount)
 
 
 def _flair(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) -> Tensor:
@@ -310,8 +311,8 @@ def _flair(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) ->
     image = signal.inversion_recovery(t1, t2, density, tr, te, ti)
     if rng.random() < 0.4:
         # Fluid that flows in between the pulses is not nulled, here and there.
-        flowing = smooth_noise(tuple(image.shape), rng.uniform(6.0, 20.0), rng)
-        unsuppressed = torch.from_numpy(np.clip(flowing - rng.uniform(0.5, 1.5), 0.0, 1.0))
+        flowing = smooth_noise(tuple(image.shape), rng.uniform(6.0, 20.0), rng, image.device)
+        unsuppressed = (flowing - rng.uniform(0.5, 1.5)).clamp(0.0, 1.0)
         image = torch.where(t1 > 3000.0, image + float(image.mean()) * unsuppressed, image)
     return image
 

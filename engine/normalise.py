@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+import torch
 
+from engine.morphology import eroded
 from study.errors import RefusedError
 
 OUTSIDE = -2.5
@@ -89,7 +90,7 @@ def scales(
     if not brain.any():
         raise RefusedError("no brain was found: intensities cannot be normalised")
     steps = max(1, round(EROSION_MM / spacing_mm))
-    inner = ndimage.binary_erosion(brain, iterations=steps)
+    inner = eroded(torch.from_numpy(brain), steps).numpy()
     inside = inner if np.count_nonzero(inner) >= _FEWEST else brain
     return tuple(_scale(i, inside) if np.isfinite(i).any() else None for i in images)
 

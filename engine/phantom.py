@@ -59,8 +59,8 @@ def phantom_map(rng: np.random.Generator) -> HeadMap:
     stretch = 1.0 + rng.uniform(-0.06, 0.06, 3)
     radii = np.array(_BRAIN_RADII) * stretch
     brain = _ellipsoid(k, i, j, _BRAIN_CENTRE, radii)
-    wave = smooth_noise(SIZE, 40.0, rng)
-    brain = brain + 0.03 * wave
+    wave = smooth_noise(SIZE, 40.0, rng).numpy()
+    brain = np.asarray(brain + 0.03 * wave, np.float32)
     head = np.zeros(SIZE, np.uint8)
     # Distances outward from the brain's surface, in units of the mean radius.
     mm = 1.0 / float(radii.mean())
@@ -114,7 +114,8 @@ def phantom_head(
     k, i, j = (round(float(c)) for c in place / step)
     radius = float(rng.uniform(13.0, 16.0)) * (1.0 + growth)
     lesion = Lesion((k, i, j), radius, "ring")
-    head, labels = draw(head, lesion, step, np.random.default_rng(seed + 7))
+    drawn, tissue = draw(torch.from_numpy(head), lesion, step, np.random.default_rng(seed + 7))
+    head, labels = drawn.numpy(), tissue.numpy()
     brain = np.isin(head, _INSIDE) | (labels > 0)
     origin = tuple(-float(c) for c in (_BRAIN_CENTRE[2], _BRAIN_CENTRE[1], _BRAIN_CENTRE[0]))
     images = _images(head, step, np.random.default_rng(seed + 11))
@@ -145,7 +146,7 @@ def _draw_brain(
 ) -> None:
     """Fill the inside of the skull, in place."""
     k, i, j = axes
-    folds = np.abs(smooth_noise(head.shape, 9.0, rng))
+    folds = np.abs(smooth_noise(head.shape, 9.0, rng).numpy())
     gap = np.abs(j - 90.0) < 1.6
     depth = 1.0 - brain
     inside = (brain < 1.0) & (k > 62.0)
@@ -186,8 +187,7 @@ _CONCENTRATION = {
 def _images(head: HeadMap, spacing_mm: float, rng: np.random.Generator) -> dict[str, Field]:
     """FLAIR, T1gd, T2 and T1 by the signal equations at 3 T with usual times, mild texture."""
     table = signal.relaxation()
-    texture = 1.0 + 0.03 * smooth_noise(head.shape, 4.0 / spacing_mm, rng)
-    factor = torch.from_numpy(texture.astype(np.float32))
+    factor = 1.0 + 0.03 * smooth_noise(head.shape, 4.0 / spacing_mm, rng)
     t1, t2, density = (
         torch.from_numpy(table[head, n].astype(np.float32)) * factor for n in range(3)
     )

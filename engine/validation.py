@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import torch
 
 from engine.anatomy import HeadMap
 from engine.brain import brain_mask, find_brain
@@ -66,12 +67,13 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
     for number in range(heads):
         rng = np.random.default_rng((seed, number))
         sample = _sample(maps, spacing, SHAPE, rng)
-        brain = imperfect(sample.brain, spacing, rng)
-        images = normalise(sample.images, brain, spacing)
+        rendered, tissue, inside = sample.arrays()
+        brain = imperfect(inside, spacing, rng)
+        images = normalise(rendered, brain, spacing)
         logits = segment(run, model.head, images, brain, patching)
         labels = logits.argmax(0)
         for name, values in found.items():
-            truth = region(sample.labels, name)
+            truth = region(tissue, name)
             if np.count_nonzero(truth) * spacing**3 >= 500.0:
                 values.append(dice(region(labels, name), truth))
     return Score({name: fmean(v) if v else float("nan") for name, v in found.items()}, heads)
@@ -85,9 +87,10 @@ def validate_brain(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int 
     values = []
     for number in range(heads):
         sample = _sample(maps, spacing, (56, 72, 56), np.random.default_rng((seed, number)))
-        images = normalise_head(sample.images)
+        rendered, _tissue, inside = sample.arrays()
+        images = normalise_head(rendered)
         probability = find_brain(run, images, model.manifest.outside_value)
-        values.append(dice(brain_mask(probability, spacing), sample.brain))
+        values.append(dice(brain_mask(probability, spacing), inside))
     return Score({"brain": fmean(values)}, heads)
 
 
@@ -95,7 +98,7 @@ def _sample(
     maps: Sequence[HeadMap], spacing: float, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> Sample:
     """Render one head with a tumour."""
-    head = maps[int(rng.integers(len(maps)))]
+    head = torch.from_numpy(maps[int(rng.integers(len(maps)))])
     while True:
         scene: Geometry = geometry(head, shape, spacing, rng)
         if scene.labels.any():
