@@ -16,6 +16,7 @@ from engine.gate import LEAST_BLOCKS, Folds, Trial, blocked_folds, judge, object
 from engine.head import Head
 from engine.sampling import BLOCK_MM, FeatureSample, VoxelSample, sample_voxels
 from study.errors import RefusedError
+from study.tissue import Tissue
 
 __all__ = ["FeatureSample", "Fit", "FitSettings", "VoxelSample", "fit_head", "sample_voxels"]
 
@@ -136,8 +137,8 @@ def fit_head(
     Raises
     ------
     RefusedError
-        If there is no sample, one is of another backbone or number of features, or none claims
-        a voxel.
+        If the model is no multi-class one, there is no sample, one is of another backbone or number
+        of features, or none claims a voxel.
     """
     settings = settings or FitSettings()
     _check(base, samples)
@@ -172,7 +173,12 @@ def fit_head(
 
 
 def _check(base: Head, samples: Sequence[FeatureSample]) -> None:
-    """Refuse samples that a head cannot be fitted to."""
+    """Refuse heads and samples that a head cannot be fitted to."""
+    if len(base.bias) != len(Tissue):
+        raise RefusedError(
+            f"this model answers in {len(base.bias)} channels, not in the {len(Tissue)} tissues of"
+            " a multi-class model: only those can be adapted to a patient, use such a one"
+        )
     if not samples:
         raise RefusedError("a head is fitted to one correction or more, there is none")
     for sample in samples:

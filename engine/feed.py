@@ -7,6 +7,8 @@ volumes, and lays the volume aside: the published way, in which an epoch shows e
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +21,8 @@ LEAST_HEADS = 8
 """Heads in a ring before training begins, where the plan's ring is as large."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+Take = Callable[[bool], Example | None]
+"""``take(wait)`` gives the next head, or None where none is ready and `wait` is false."""
 
 
 class Feed(Protocol):
@@ -131,6 +135,32 @@ class Queue:
 def feed_for(plan: Plan, stride: int, rng: np.random.Generator) -> Feed:
     """A queue where the plan says how many patches a volume gives, else a ring."""
     return Queue(plan, stride, rng) if plan.per_volume else Ring(plan, stride, rng)
+
+
+def mixed(one: Take, other: Take, share: float, rng: np.random.Generator) -> Take:
+    """Heads of two sources, so that a share of them, from 0 to 1, comes from the first.
+
+    Whose turn it is stays so until its head is there: the quicker one gets no more than its part.
+    """
+    turn: list[Take] = []
+
+    def take(wait: bool) -> Example | None:  # noqa: FBT001 - the protocol of heads' sources
+        if not turn:
+            turn.append(one if rng.random() < share else other)
+        head = turn[0](wait)
+        if head is not None:
+            turn.clear()
+        return head
+
+    return take
+
+
+def validation_batches(heads: Iterable[Example], plan: Plan, stride: int) -> Iterator[Batch]:
+    """Patches of heads that are not learnt from: the same each time, laid as the plan says."""
+    count = 1 if plan.strategy == "whole" else min(plan.crops, plan.per_volume or LEAST_HEADS)
+    same = replace(plan, crops=count)
+    for number, head in enumerate(heads):
+        yield drawn([head], same, stride, np.random.default_rng(number))
 
 
 def drawn(heads: list[Example], plan: Plan, stride: int, rng: np.random.Generator) -> Batch:

@@ -63,7 +63,7 @@ def write_prepared(path: Path, case: Prepared, fingerprint: str) -> None:
 def fingerprint_of(path: Path) -> str | None:
     """What a prepared case was made from; None where there is no readable one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return str(file["fingerprint"])
     except (OSError, ValueError, KeyError, BadZipFile):
         return None
@@ -78,7 +78,7 @@ def read_prepared(path: Path) -> Prepared:
         If the file is no prepared case.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             labels = file["labels"]
             brain = np.unpackbits(file["brain"], count=labels.size).astype(bool)
             spacing = float(file["spacing_mm"])

@@ -11,9 +11,10 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.crops import Example
-from engine.feed import Batch, Feed, drawn, feed_for
+from engine.feed import Batch, Feed, Take, drawn, feed_for
 from engine.losses import batch_dice_loss, cross_entropy_loss, region_entropy_loss
 from engine.network import Network, NetworkConfig
 from engine.plan import REGIONS, Plan, Plateau, learning_rate
@@ -35,7 +36,6 @@ STATE_FILE, PROGRESS_FILE, BEST_FILE = "state.safetensors", "progress.json", "be
 SAVE_S, REPORT_STEPS = 120.0, 20
 """Seconds between two saves of the state; steps between two reports."""
 
-Take = Callable[[bool], Example | None]
 Report = Callable[[dict[str, float]], None]
 Validate = Callable[[Network], float]
 
@@ -137,17 +137,17 @@ class Trainer:
             return dice, region_entropy_loss(logits, labels, self.weights, regions)
         return dice, cross_entropy_loss(logits, labels, self.weights)
 
-    def validation_loss(self, network: Network, batches: Sequence[Batch]) -> float:
+    def validation_loss(self, network: Network, batches: Iterable[Batch]) -> float:
         """Mean loss of a network over batches that are not learnt from."""
-        total = 0.0
+        losses = []
         with torch.no_grad():
             for batch in batches:
                 images, labels = self._moved(batch)
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
                     logits = network(images)
                 dice, entropy = self.losses(logits.float(), labels)
-                total += float(dice + self.plan.entropy_weight * entropy)
-        return total / len(batches)
+                losses.append(float(dice + self.plan.entropy_weight * entropy))
+        return fmean(losses)
 
     def finished(self, ring: list[Example], batches: int = 24) -> Network:
         """Averaged network with batch statistics estimated anew on crops of the ring.

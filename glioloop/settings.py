@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -241,6 +242,49 @@ def _refuse_unknown_environment() -> None:
         upper = name.upper()
         if upper.startswith("GLIOLOOP_") and upper.split("__")[0] not in known:
             raise RefusedError(f"the environment sets {name}, which is no setting of Glioloop")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Which of several processes of one training this is, and where the first one listens.
+
+    Parameters
+    ----------
+    rank, world, local
+        Number of this process, of all processes, and of this one on its machine.
+    address, port
+        Of the first process.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+    address: str = "127.0.0.1"
+    port: int = 29500
+
+
+def launched() -> Launch:
+    """What ``torchrun`` says in the environment; alone where it says nothing.
+
+    Raises
+    ------
+    RefusedError
+        If a number is none.
+    """
+    given = os.environ
+    try:
+        return Launch(
+            int(given.get("RANK", "0")),
+            int(given.get("WORLD_SIZE", "1")),
+            int(given.get("LOCAL_RANK", "0")),
+            given.get("MASTER_ADDR", "127.0.0.1"),
+            int(given.get("MASTER_PORT", "29500")),
+        )
+    except ValueError as error:
+        raise RefusedError(
+            "RANK, WORLD_SIZE, LOCAL_RANK and MASTER_PORT in the environment are whole numbers, as"
+            f" torchrun sets them: {error}"
+        ) from error
 
 
 def environment_without_settings() -> dict[str, str]:

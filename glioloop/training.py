@@ -1,151 +1,81 @@
-"""``glioloop train``: making models from head label maps, and scoring them."""
+"""``glioloop train``: making models from head label maps and from cases, and scoring them."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from engine.anatomy import load_pack, pack, split
-from engine.crops import Example
-from engine.examples import Producer, Recipe
-from engine.network import Network, NetworkConfig
-from engine.normalise import DROPPED, HEAD_NORMALISATION, NORMALISATION, OUTSIDE
-from engine.train import Plan, Trainer, pick_device, train
+from engine.anatomy import load_pack, split
+from engine.crops import STRATEGIES
+from engine.plan import LOSSES, OPTIMISERS, OUTPUTS, SCHEDULES
+from engine.ranks import Ranks, joined
 from engine.validation import validate_brain, validate_tumour
-from engine.weights import Manifest, load_network, save, shipped
-from study.errors import RefusedError
+from glioloop.settings import Launch, launched
+from glioloop.training_order import Order, Wish, order, shipped_for
+from glioloop.training_run import HEADS_FILE, Trained, train_model
 
-PLANS = {
-    "tumour": (Plan(), Recipe()),
-    "brain": (
-        Plan("brain", 300, 2, 64, 3e-3, 30, 64, (1.0, 1.0, 1.0), "whole", outside=0.0),
-        Recipe("brain", (56, 72, 56), (3.1, 3.6), fine_share=0.0),
-    ),
-}
-"""Plan and recipe of each task; the shipped models were made with them."""
-_LABELS = {
-    "tumour": ("background", "necrosis", "edema", "enhancing"),
-    "brain": ("outside", "brain", "tumour"),
-}
-_SPACING_MM = {"tumour": 2.0, "brain": 3.3}
+__all__ = ["Wish", "order", "register", "train_model"]
 
 
-InstallOption = Annotated[
-    bool, typer.Option("--install", help="Replace the shipped model with this one.")
+def _one_of(names: object, what: str) -> str:
+    """Help of an option that takes one of some names."""
+    return f"{what}: {', '.join(names)}." if isinstance(names, tuple) else f"{what}."
+
+
+Out = Annotated[Path, typer.Option(help="Folder of this training; a state in it is resumed.")]
+Anatomy = Annotated[Path | None, typer.Option(help="Folder of head label maps (*.nii.gz, 1 mm).")]
+Data = Annotated[
+    list[Path] | None, typer.Option(help="Folder of cases, BraTS or your own; may be repeated.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def train_model(
-    anatomy: Path,
-    out: Path,
-    task: str,
-    *,
-    minutes: float,
-    steps: int | None,
-    filters: tuple[int, ...],
-    seed: int,
-    start: Path | None,
-    report: Callable[[dict[str, float]], None],
-) -> Path:
-    """Train for a slice of time, and write the model as it then stands.
-
-    Parameters
-    ----------
-    anatomy
-        Folder of head label maps (``*.nii.gz``), 1 mm.
-    out
-        Folder of the training: packed heads, state, model. Where it holds a state, that is resumed.
-    task
-        ``"tumour"`` or ``"brain"``.
-    minutes
-        Longest time of this slice.
-    steps
-        Steps of the whole schedule; None for the task's own.
-    filters
-        Of the network, level by level.
-    seed
-        Of weights and samples.
-    start
-        Model whose weights a new training begins from.
-    report
-        Told step, losses and seconds now and then.
-
-    Returns
-    -------
-    Path
-        Folder of the model.
-    """
-    if task not in PLANS:
-        raise RefusedError(f"task {task!r} is none of {sorted(PLANS)}")
-    plan, recipe = PLANS[task]
-    if steps is not None:
-        plan = Plan(**{**plan.__dict__, "steps": steps})
-    config = NetworkConfig(3, len(_LABELS[task]), filters)
-    out.mkdir(parents=True, exist_ok=True)
-    packed = out / "heads.npz"
-    if not packed.exists():
-        pack(anatomy, packed)
-    trainer = Trainer(config, plan, pick_device(), seed)
-    if (out / "progress.json").exists():
-        trainer.resume(out)
-    elif start is not None:
-        trainer.start_from(load_network(start)[0])
-    producer = Producer(packed, recipe, seed=int(time.time()))
-    try:
-        ring = train(trainer, _taking(producer), minutes=minutes, folder=out, report=report)
-        while len(ring) < plan.crops:
-            ring.append(_taken(producer))
-    finally:
-        producer.stop()
-    _write(out / "model", trainer.finished(ring), task, trainer, anatomy)
-    return out / "model"
-
-
-def _taking(producer: Producer) -> Callable[[bool], Example | None]:
-    """The producer as `engine.train.train` wants it."""
-    return lambda wait: producer.take(wait=wait)
-
-
-def _taken(producer: Producer) -> Example:
-    """The next head, waited for."""
-    example = producer.take(wait=True)
-    if example is None:
-        raise RefusedError("no head was generated for five minutes")
-    return example
-
-
-def _write(folder: Path, network: Network, task: str, trainer: Trainer, anatomy: Path) -> Manifest:
-    """Write the model and say how it was made."""
-    tumour = task == "tumour"
-    maps = len(list(anatomy.glob("*.nii.gz")))
-    manifest = Manifest(
-        name=f"glioloop-{'base' if tumour else 'brain'}",
-        version=metadata.version("glioloop"),
-        network=network.config,
-        spacing_mm=_SPACING_MM[task],
-        normalisation=NORMALISATION if tumour else HEAD_NORMALISATION,
-        labels=_LABELS[task],
-        outside_value=OUTSIDE if tumour else 0.0,
-        dropped_value=DROPPED,
-        tolerates_missing=("T2",),
-        anatomies=(f"{maps} head label maps, the last 4 held out",),
-        steps=trainer.steps_done,
-        seed=trainer.seed,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes="Trained on generated heads alone; no image of a patient was used.",
-    )
-    return save(folder, network, manifest)
+Task = Annotated[str, typer.Option(help="tumour or brain.")]
+PlanName = Annotated[str, typer.Option("--plan", help="default, or published for its values.")]
+Strategy = Annotated[str | None, typer.Option(help=_one_of(tuple(STRATEGIES), "Where patches lie"))]
+OutputKind = Annotated[str | None, typer.Option("--output", help=_one_of(OUTPUTS, "Answer"))]
+Loss = Annotated[str | None, typer.Option(help=_one_of(LOSSES, "What is minimised"))]
+Optimiser = Annotated[str | None, typer.Option(help=_one_of(OPTIMISERS, "Optimiser"))]
+Schedule = Annotated[str | None, typer.Option(help=_one_of(SCHEDULES, "Course of the rate"))]
+Rate = Annotated[float | None, typer.Option(min=1e-8, help="Greatest learning rate.")]
+Edge = Annotated[int | None, typer.Option("--patch", min=8, help="Edge of a patch in voxels.")]
+PerVolume = Annotated[
+    int | None, typer.Option(min=0, help="Patches of a volume; 0: while it stays in the ring.")
+]
+Batch = Annotated[int | None, typer.Option(min=1, help="Patches of a step.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the whole schedule.")]
+Epoch = Annotated[
+    int | None, typer.Option(min=0, help="Steps between validations; else each case once.")
+]
+Filters = Annotated[str | None, typer.Option(help="Filters of each level, like 8,16,32,64.")]
+Spacing = Annotated[float | None, typer.Option(help="Edge of a voxel in mm.")]
+NormalName = Annotated[
+    str | None, typer.Option("--normalisation", help="robust-brain-z/1 or brain-z/1.")
+]
+Labels = Annotated[
+    str | None, typer.Option(help="Numbers of your labels: 1=necrosis,2=edema,4=enhancing.")
+]
+HeldOut = Annotated[float, typer.Option(help="Share of patients that choose the checkpoint.")]
+Generated = Annotated[float, typer.Option(help="Share of generated heads in a mixture.")]
+Augment = Annotated[bool, typer.Option(help="Change cases at random: bias field, noise.")]
+Start = Annotated[
+    str | None, typer.Option(help="'shipped' or the folder of a model to begin from.")
+]
+Seed = Annotated[int, typer.Option(help="Of weights and samples.")]
+Minutes = Annotated[float, typer.Option(help="Longest time of this slice.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes that make or read heads; else by processors.")
+]
+Compiled = Annotated[bool, typer.Option("--compile", help="Compile the network first.")]
+Validate = Annotated[int, typer.Option(help="Heads or cases, held out, to score the model on.")]
+Install = Annotated[bool, typer.Option("--install", help="Replace the shipped model with this.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -154,69 +84,104 @@ def register(app: typer.Typer) -> None:
 
 
 def _train_command(
-    anatomy: Annotated[Path, typer.Option(help="Folder of head label maps (*.nii.gz, 1 mm).")],
-    out: Annotated[Path, typer.Option(help="Folder of this training; a state in it is resumed.")],
-    task: Annotated[str, typer.Option(help="tumour or brain.")] = "tumour",
-    minutes: Annotated[float, typer.Option(help="Longest time of this slice.")] = 9.0,
-    steps: Annotated[int | None, typer.Option(help="Steps of the whole schedule.")] = None,
-    filters: Annotated[str, typer.Option(help="Filters of each level.")] = "8,16,32,64",
-    seed: Annotated[int, typer.Option(help="Of weights and samples.")] = 1,
-    start: Annotated[
-        str | None, typer.Option(help="'shipped' or the folder of a model to begin from.")
-    ] = None,
-    validate: Annotated[int, typer.Option(help="Generated heads to score the model on.")] = 8,
-    install: InstallOption = False,
-    as_json: JsonOption = False,
+    out: Out,
+    anatomy: Anatomy = None,
+    data: Data = None,
+    task: Task = "tumour",
+    plan: PlanName = "default",
+    strategy: Strategy = None,
+    output: OutputKind = None,
+    loss: Loss = None,
+    optimiser: Optimiser = None,
+    schedule: Schedule = None,
+    rate: Rate = None,
+    edge: Edge = None,
+    per_volume: PerVolume = None,
+    batch: Batch = None,
+    steps: Steps = None,
+    epoch: Epoch = None,
+    filters: Filters = None,
+    spacing: Spacing = None,
+    normalisation: NormalName = None,
+    labels: Labels = None,
+    held_out: HeldOut = 0.2,
+    generated: Generated = 0.5,
+    augment: Augment = True,
+    start: Start = None,
+    seed: Seed = 1,
+    minutes: Minutes = 9.0,
+    workers: Workers = None,
+    compiled: Compiled = False,
+    validate: Validate = 8,
+    install: Install = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a model on generated heads, in slices that resume."""
-    console = Console(stderr=True)
-    begin = _shipped(task) if start == "shipped" else start and Path(start)
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
-    )
-    with bar:
-        line = bar.add_task("generating the first heads", total=minutes * 60.0)
-
-        def report(now: dict[str, float]) -> None:
-            said = (
-                f"step {now['step']:.0f}  dice loss {now['dice']:.3f}  entropy {now['entropy']:.3f}"
-            )
-            bar.update(line, description=said, completed=now["seconds"])
-
-        model = train_model(
-            anatomy,
-            out,
-            task,
-            minutes=minutes,
-            steps=steps,
-            filters=_filters(filters),
-            seed=seed,
-            start=Path(begin) if begin else None,
-            report=report,
-        )
-    answer: dict[str, object] = {"model": str(model)}
-    if validate:
-        held_out = split(load_pack(out / "heads.npz"))[1]
-        judge = validate_tumour if task == "tumour" else validate_brain
-        answer["held_out_dice"] = judge(model, held_out, validate).dice
+    """Train a model on generated heads, on cases, or on both, in slices that resume."""
+    # Each option is a field of the wish, by name.
+    wish = Wish.of({**locals(), "data": tuple(data or ())})
+    launch = launched()
+    answer = _run(order(wish), launch, validate)
+    if launch.rank:
+        return
     if install:
-        shutil.copytree(model, _shipped(task), dirs_exist_ok=True)
+        shutil.copytree(answer["model"], shipped_for(task), dirs_exist_ok=True)
     if as_json:
         typer.echo(json.dumps(answer))
     else:
         Console().print(answer)
 
 
-def _shipped(task: str) -> Path:
-    """Folder of the shipped model of a task."""
-    return shipped("base" if task == "tumour" else "brain")
+def _run(what: Order, launch: Launch, validate: int) -> dict[str, Any]:
+    """Train together with the other processes; the first one tells, and scores the model."""
+    ranks = Ranks(launch.rank, launch.world, launch.local)
+    with joined(ranks, launch.address, launch.port), _progress(what, shown=ranks.first) as bar:
+        trained = train_model(what, bar.report, bar.tell, ranks)
+    answer: dict[str, Any] = {"model": str(trained.model), "steps": trained.steps}
+    if trained.validation is not None:
+        answer["validation_loss"] = trained.validation
+    if validate and ranks.first:
+        answer["held_out_dice"] = _score(what, trained, validate)
+    return answer
 
 
-def _filters(text: str) -> tuple[int, ...]:
-    """Read '8,16,32,64'."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise RefusedError(
-            f"filters are numbers with commas, like 8,16,32,64, not {text!r}"
-        ) from error
+def _score(what: Order, trained: Trained, count: int) -> dict[str, float]:
+    """Dice on held-out cases or, without any, on generated heads of held-out anatomies."""
+    if trained.cases.held_out:
+        from engine.case_validation import validate_cases  # noqa: PLC0415 - as for cases
+
+        return validate_cases(trained.model, trained.cases.held_out[:count]).dice
+    if what.wish.anatomy is None or what.plan.output == "multi-label":
+        return {}
+    held_out = split(load_pack(what.wish.out / HEADS_FILE))[1]
+    judge = validate_tumour if what.plan.task == "tumour" else validate_brain
+    return judge(trained.model, held_out, count).dice
+
+
+class _Bar:
+    """What a person sees of a training."""
+
+    def __init__(self, bar: Progress, minutes: float) -> None:
+        self._bar = bar
+        self._line = bar.add_task("making the first heads ready", total=minutes * 60.0)
+
+    def tell(self, done: int, of: int) -> None:
+        """Cases that are prepared."""
+        self._bar.update(self._line, description=f"preparing case {done + 1} of {of}")
+
+    def report(self, now: dict[str, float]) -> None:
+        """Where training stands."""
+        said = (
+            f"step {now['step']:.0f}  dice loss {now['dice']:.3f}  entropy {now['entropy']:.3f}"
+            f"  rate {now['rate']:.1e}"
+        )
+        if math.isfinite(now["validation"]):
+            said += f"  best validation {now['validation']:.3f}"
+        self._bar.update(self._line, description=said, completed=now["seconds"])
+
+
+@contextmanager
+def _progress(what: Order, *, shown: bool) -> Iterator[_Bar]:
+    """A bar on the terminal, of one process alone."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        yield _Bar(bar, what.wish.minutes)

@@ -161,3 +161,11 @@ def test_no_correction_is_refused() -> None:
 def test_settings_that_cannot_be_are_refused(other: dict[str, object]) -> None:
     with pytest.raises(RefusedError, match="positive strengths and two or more folds"):
         FitSettings(**other)  # type: ignore[arg-type]
+
+
+def test_a_multi_label_model_cannot_be_adapted() -> None:
+    regions = Head(BASE.weight[1:], BASE.bias[1:], "h")
+    with pytest.raises(
+        RefusedError, match="answers in 3 channels, not in the 4 tissues of a multi"
+    ):
+        fit_head(regions, [lesion()])

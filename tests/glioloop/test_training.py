@@ -6,10 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from engine.anatomy import Substance, load_pack, pack
+from engine.anatomy import Substance, load_pack
+from engine.labelmaps import pack
 from engine.phantom import phantom_map
 from engine.weights import load
-from glioloop.training import train_model
+from glioloop.training import Wish, order, train_model
 from study.errors import RefusedError
 
 FREESURFER = {
@@ -50,15 +51,9 @@ def anatomy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(anatomy: Path, out: Path, **named: object) -> Path:
-    wanted: dict[str, object] = {
-        "minutes": 3.0,
-        "steps": 1,
-        "filters": (2, 4),
-        "seed": 1,
-        "start": None,
-        "report": lambda _now: None,
-    }
-    return train_model(anatomy, out, **{"task": "brain", **wanted, **named})
+    wanted = {"minutes": 3.0, "steps": 1, "filters": "2,4", "task": "brain", "workers": 1, **named}
+    wish = Wish(anatomy=anatomy, out=out, **wanted)
+    return train_model(order(wish), lambda _now: None).model
 
 
 def test_a_training_writes_a_model_that_says_how_it_was_made(anatomy, tmp_path):
