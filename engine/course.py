@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import torch
@@ -319,6 +319,12 @@ def _pushed_aside(inside: Tensor, centre: Point, push_mm: float, radius_mm: floa
     return look_up(inside, pushed(here, centre, push_mm, radius_mm, 1.0))
 
 
+_WAYS = tuple(
+    (along, float(np.sqrt(sum(along)))) for along in product((0, 1), repeat=3) if any(along)
+)
+"""Axes along which a step goes, and how far: over faces, edges and corners."""
+
+
 def _arrival(inside: Tensor, core: Tensor, uneven: Tensor, reach_mm: float) -> Tensor:
     """When a front from a core arrives, in mm of white matter; worked out on every second voxel."""
     prices = torch.full((256,), 50.0, device=inside.device)
@@ -328,14 +334,12 @@ def _arrival(inside: Tensor, core: Tensor, uneven: Tensor, reach_mm: float) -> T
     found = torch.full_like(cost, 1e3)
     # A core of a few voxels must not fall between those that are looked at.
     found[F.max_pool3d(core[None, None].float(), 2, 2, ceil_mode=True) > 0.0] = 0.0
-    for step in range(int(np.ceil(0.8 * reach_mm))):
-        pools = (
-            [(3, 1)]
-            if step % 2
-            else [((3, 1, 1), (1, 0, 0)), ((1, 3, 1), (0, 1, 0)), ((1, 1, 3), (0, 0, 1))]
-        )
-        nearest = torch.stack([-F.max_pool3d(-found, k, 1, p) for k, p in pools]).amin(0)
-        found = torch.minimum(found, nearest + cost)
+    for _ in range(int(np.ceil(0.8 * reach_mm))):
+        ways = [
+            cost * far - F.max_pool3d(-found, tuple(2 * a + 1 for a in along), 1, along)
+            for along, far in _WAYS
+        ]
+        found = torch.stack([found, *ways]).amin(0)
     found = found.clamp(max=4.0 * reach_mm)
     fine = F.interpolate(found, size=tuple(inside.shape), mode="trilinear", align_corners=False)
     return fine[0, 0].masked_fill(core, 0.0)

@@ -19,8 +19,12 @@ from rich.console import Console
 
 from glioloop.phantom_headers import (
     PROTOCOLS,
+    SKYRA,
+    Person,
     Protocol,
+    Vendor,
     instance,
+    petra,
     plan,
     series_header,
     study_header,
@@ -40,6 +44,29 @@ SCALE = 1100.0
 """Pixel value of the brightest tissue (99.5 % of the head is darker)."""
 NOISE = 0.012
 """Standard deviation of the noise, as a share of `SCALE`."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Who is scanned, and how.
+
+    Parameters
+    ----------
+    person, vendor
+        Whom and what the headers name.
+    protocols
+        The series, in the order in which they are scanned.
+    noise
+        Standard deviation of the noise, as a share of the brightest tissue.
+    above_mm
+        How far the middle of the slices lies above that of the head.
+    """
+
+    person: Person
+    vendor: Vendor = SKYRA
+    protocols: tuple[Protocol, ...] = PROTOCOLS
+    noise: float = NOISE
+    above_mm: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +115,7 @@ def write_study(
     number: int,
     moment: dt.datetime,
     leave_out: frozenset[Role] = frozenset(),
+    examination: Examination | None = None,
 ) -> PhantomStudy:
     """Scan a head with every protocol and write the files; series that show a role can be left out.
 
@@ -103,18 +131,21 @@ def write_study(
         Start of the study.
     leave_out
         Sequences that were not scanned.
+    examination
+        Who is scanned, and how: by default the demo's patient of that seed.
 
     Returns
     -------
     PhantomStudy
         The study, with the truth on the grid of the T1gd.
     """
-    study = study_header(seed, number, moment)
+    how = examination or Examination(petra(seed))
+    study = study_header(how.person, number, moment, how.vendor)
     lies = geometry_of(head, study.FrameOfReferenceUID)
-    centre = lies.world((np.array(lies.shape) - 1) / 2) + np.array([0.0, 0.0, 15.0])
+    centre = lies.world((np.array(lies.shape) - 1) / 2) + np.array([0.0, 0.0, how.above_mm])
     files: list[Path] = []
     truth: Volume | None = None
-    for place, protocol in enumerate(PROTOCOLS, start=1):
+    for place, protocol in enumerate(how.protocols, start=1):
         if (
             protocol.contrast in leave_out
             and protocol.plane == "axial"
@@ -123,7 +154,8 @@ def write_study(
             continue
         grid = plan(protocol, centre, study.FrameOfReferenceUID)
         rng = np.random.default_rng((seed, number, place))
-        pixels = scan(Volume(head.images[protocol.contrast], lies), protocol, grid, rng)
+        shown = Volume(head.images[protocol.contrast], lies)
+        pixels = scan(shown, protocol, grid, rng, how.noise)
         header = series_header(study, protocol, place, moment + dt.timedelta(minutes=4 * place))
         files += write_series(folder / f"series-{place}", header, grid, pixels)
         if protocol.contrast == Role.T1GD:
@@ -143,7 +175,11 @@ def geometry_of(head: PhantomHead, frame_uid: str) -> Geometry:
 
 
 def scan(
-    head: Volume, protocol: Protocol, grid: Geometry, rng: np.random.Generator
+    head: Volume,
+    protocol: Protocol,
+    grid: Geometry,
+    rng: np.random.Generator,
+    noise: float = NOISE,
 ) -> npt.NDArray[np.uint16]:
     """Pixels of a series: the head averaged over thick slices, moved, and with noise."""
     from converter.grid import resample  # noqa: PLC0415 - SimpleITK and scipy come with it
@@ -151,9 +187,9 @@ def scan(
     moved = np.eye(4)
     moved[:3, 3] = protocol.shift_mm
     signal = resample(head, grid, moved).array / np.percentile(head.array[head.array > 0], 99.5)
-    noise = rng.normal(0.0, NOISE, (2, *signal.shape))
+    parts = rng.normal(0.0, noise, (2, *signal.shape))
     # The magnitude of a complex signal with noise in both parts (Gudbjartsson and Patz 1995).
-    magnitude = np.hypot(signal + noise[0], noise[1])
+    magnitude = np.hypot(signal + parts[0], parts[1])
     pixels: npt.NDArray[np.uint16] = np.clip(magnitude * SCALE, 0, 4095).round().astype(np.uint16)
     return pixels
 
@@ -185,14 +221,52 @@ def write_series(
 
 def register(app: typer.Typer) -> None:
     """Add ``glioloop phantom`` to the command line."""
+    app.command("phantom")(_phantom_command)
 
-    @app.command()
-    def phantom(
-        out: Annotated[Path, typer.Option(help="Folder to write into.")],
-        seed: Annotated[int, typer.Option(help="Which patient: another for each number.")] = 1,
-    ) -> None:
-        """Write DICOM studies of a phantom patient with a lesion that grows."""
-        console = Console()
-        for study in write_patient(out, seed):
-            console.print(f"{len(study.files)} images of study {study.study_uid}")
-        console.print(f"in {out}")
+
+def _phantom_command(
+    out: Annotated[Path, typer.Option(help="Folder to write into.")],
+    seed: Annotated[int, typer.Option(help="Which patient: another for each number.")] = 1,
+    anatomy: Annotated[
+        Path | None, typer.Option(help="Folder of head label maps; else heads are made by code.")
+    ] = None,
+    patients: Annotated[int | None, typer.Option(help="Whole patients, with dates.")] = None,
+    dates: Annotated[int | None, typer.Option(help="Dates of each patient; 2 if unsaid.")] = None,
+    surgery: Annotated[
+        bool | None,
+        typer.Option("--surgery/--no-surgery", help="Tumour is taken out between two dates."),
+    ] = None,
+    scanner_change: Annotated[
+        bool | None,
+        typer.Option("--scanner-change/--no-scanner-change", help="Another scanner later on."),
+    ] = None,
+    form: Annotated[str | None, typer.Option("--format", help="dicom or nifti.")] = None,
+    pictures: Annotated[
+        int | None, typer.Option(help="Contact sheets of so many generated heads.")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="With --pictures: real cases to draw beside them.")
+    ] = None,
+    spacing: Annotated[float | None, typer.Option(help="Voxels of generated heads, mm.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write phantom patients, and pictures of generated heads.
+
+    With --out and --seed alone: the two DICOM studies of the demo's patient.
+    """
+    from glioloop import phantom_orders as orders  # noqa: PLC0415 - torch comes with it
+
+    asked = orders.Asked(
+        out,
+        seed,
+        anatomy,
+        patients,
+        dates,
+        surgery,
+        scanner_change,
+        form,
+        pictures,
+        tuple(beside or ()),
+        spacing,
+    )
+    orders.carry_out(asked, Console(), as_json=as_json)

@@ -48,6 +48,52 @@ class Protocol:
     shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Where the patient had moved to, against the T1gd, when this was scanned."""
     plane: str = "axial"
+    acquisition: str = "2D"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom the headers name: nobody, and everyone can see it.
+
+    Parameters
+    ----------
+    key
+        UIDs are made of it.
+    patient_id, name
+        (0010,0020) *Patient ID* and (0010,0010) *Patient's Name*.
+    born
+        Birth date.
+    sex
+        ``"F"`` or ``"M"``.
+    """
+
+    key: str
+    patient_id: str
+    name: str
+    born: dt.date
+    sex: str
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """Who built the scanner, and which one it is."""
+
+    manufacturer: str
+    model: str
+    software: str
+    station: str
+    serial: str
+    tesla: float
+    megahertz: float
+    """Resonance of protons, as this scanner gives it."""
+
+
+SKYRA = Vendor("SIEMENS", "Skyra", "syngo MR E11", "MR1", "45001", 3, 123.2)
+
+
+def petra(seed: int) -> Person:
+    """The patient of the demo; another one for each seed."""
+    return Person(str(seed), f"{PATIENT_ID}-{seed}", PATIENT_NAME, dt.date(1962, 3, 1), "F")
 
 
 PROTOCOLS = (
@@ -102,33 +148,36 @@ def uid(*names: object) -> str:
     return str(generate_uid(entropy_srcs=["glioloop phantom", *map(str, names)]))
 
 
-def study_header(seed: int, number: int, moment: dt.datetime) -> Dataset:
+def study_header(
+    person: Person, number: int, moment: dt.datetime, vendor: Vendor = SKYRA
+) -> Dataset:
     """What all instances of a study share."""
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 100"
     header.SOPClassUID = MRImageStorage
     header.StudyDate = header.AcquisitionDate = header.ContentDate = moment.strftime("%Y%m%d")
     header.StudyTime = moment.strftime("%H%M%S")
-    header.AccessionNumber = f"PH{seed:04d}{number}"
+    header.AccessionNumber = f"PH{person.key:0>4}{number}"
     header.Modality = "MR"
-    header.Manufacturer = "SIEMENS"
+    header.Manufacturer = vendor.manufacturer
     header.InstitutionName = "Glioloop phantom"
     header.ReferringPhysicianName = ""
-    header.StationName = "MR1"
+    header.StationName = vendor.station
     header.StudyDescription = "MRI brain w/wo contrast"
-    header.ManufacturerModelName = "Skyra"
-    header.PatientName, header.PatientID = PATIENT_NAME, f"{PATIENT_ID}-{seed}"
+    header.ManufacturerModelName = vendor.model
+    header.PatientName, header.PatientID = person.name, person.patient_id
     header.IssuerOfPatientID = ISSUER
-    header.PatientBirthDate, header.PatientSex, header.PatientAge = "19620229", "F", "063Y"
+    header.PatientBirthDate, header.PatientSex = person.born.strftime("%Y%m%d"), person.sex
+    header.PatientAge = f"{int((moment.date() - person.born).days / 365.25):03d}Y"
     header.PatientWeight = 68
     header.BodyPartExamined = "BRAIN"
-    header.MagneticFieldStrength = 3
-    header.DeviceSerialNumber = "45001"
-    header.SoftwareVersions = "syngo MR E11"
+    header.MagneticFieldStrength, header.ImagingFrequency = vendor.tesla, vendor.megahertz
+    header.DeviceSerialNumber = vendor.serial
+    header.SoftwareVersions = vendor.software
     header.PatientPosition = "HFS"
-    header.StudyInstanceUID = uid(seed, number)
+    header.StudyInstanceUID = uid(person.key, number)
     header.StudyID = str(number)
-    header.FrameOfReferenceUID = uid(seed, number, "frame of reference")
+    header.FrameOfReferenceUID = uid(person.key, number, "frame of reference")
     header.PositionReferenceIndicator = ""
     return header
 
@@ -146,14 +195,14 @@ def series_header(study: Dataset, protocol: Protocol, number: int, moment: dt.da
     header.ScanningSequence = protocol.sequence.split("\\")
     header.SequenceVariant = protocol.variant.split("\\")
     header.ScanOptions = ""
-    header.MRAcquisitionType = "2D"
+    header.MRAcquisitionType = protocol.acquisition
     header.SequenceName = protocol.name
     header.SliceThickness = protocol.thickness
     header.SpacingBetweenSlices = protocol.spacing[0]
     header.RepetitionTime, header.EchoTime = protocol.tr, protocol.te
     header.EchoTrainLength = 1 if protocol.sequence in {"GR", "EP"} else 9
     header.NumberOfAverages, header.FlipAngle = 1, protocol.flip
-    header.ImagingFrequency, header.ImagedNucleus, header.EchoNumbers = 123.2, "1H", 1
+    header.ImagedNucleus, header.EchoNumbers = "1H", 1
     if protocol.ti is not None:
         header.InversionTime = protocol.ti
     if protocol.agent:

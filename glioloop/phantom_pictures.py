@@ -15,10 +15,10 @@ from scipy import ndimage
 
 from converter.grid import resample, working_grid
 from dicomseg.codes import STYLES
-from engine.anatomy import HeadMap
 from engine.specimen import specimen
 from glioloop.cases import Case, read_cases
 from glioloop.demo_overlay import INK, PAPER
+from glioloop.phantom_patients import Heads
 from study.errors import RefusedError
 from study.tissue import REGIONS, Role, Tissue, region
 from study.volume import Volume
@@ -28,6 +28,7 @@ Mask = npt.NDArray[np.bool_]
 
 GENERATED_A_SHEET, REAL_A_SHEET = 4, 4
 """Columns of one sheet."""
+MOST_SAMPLES = 200
 FIELD_MM = (192.0, 224.0, 192.0)
 """Extent of a generated head (slices, rows, columns)."""
 SHOWN_MM = (216.0, 184.0)
@@ -60,7 +61,7 @@ class Column:
 
 def write_sheets(
     folder: Path,
-    maps: Sequence[HeadMap],
+    heads: Heads,
     count: int,
     seed: int,
     beside: Sequence[Path] = (),
@@ -72,8 +73,8 @@ def write_sheets(
     ----------
     folder
         Where to; it is made if it is not there.
-    maps
-        Head maps to choose from.
+    heads
+        Where head maps come from.
     count
         How many samples. Every second one is shown without its skull.
     seed
@@ -91,13 +92,13 @@ def write_sheets(
     Raises
     ------
     RefusedError
-        If nothing is to be drawn, or a folder holds no cases.
+        If the count is out of range, or a folder holds no cases.
     """
-    if count < 1 or not maps:
-        raise RefusedError(f"{count} samples of {len(maps)} head maps: there is nothing to draw")
+    if not 1 <= count <= MOST_SAMPLES:
+        raise RefusedError(f"--pictures is from 1 to {MOST_SAMPLES}, not {count}")
     real = [real_column(case) for path in beside for case in read_cases(path)]
     made = [
-        generated_column(maps, seed, number, spacing_mm, stripped=number % 2 == 0)
+        generated_column(heads, seed, number, spacing_mm, stripped=number % 2 == 0)
         for number in range(1, count + 1)
     ]
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,13 +110,12 @@ def write_sheets(
 
 
 def generated_column(
-    maps: Sequence[HeadMap], seed: int, number: int, spacing_mm: float, *, stripped: bool
+    heads: Heads, seed: int, number: int, spacing_mm: float, *, stripped: bool
 ) -> Column:
     """One sample of the generator; `number` and `seed` name it."""
     rng = np.random.default_rng((seed, number))
     slices, rows, columns = (round(extent / spacing_mm) for extent in FIELD_MM)
-    head = maps[int(rng.integers(len(maps)))]
-    sample = specimen(head, (slices, rows, columns), spacing_mm, rng)
+    sample = specimen(heads(rng), (slices, rows, columns), spacing_mm, rng)
     images = sample.images * sample.brain if stripped else sample.images
     regions = {name: region(sample.labels, name) for name in REGIONS}
     by_role = dict(zip(Role, images, strict=True))
