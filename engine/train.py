@@ -81,7 +81,9 @@ class Trainer:
         torch.manual_seed(seed)
         self.plan, self.config, self.seed, self.ranks = plan, config, seed, ranks
         self.device = torch.device(device)
-        self.network = Network(config).to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        # The order of numbers in memory that convolutions like; DDP's buckets want the plain one.
+        order = torch.channels_last_3d if ranks.world == 1 else torch.contiguous_format
+        self.network = Network(config).to(self.device, memory_format=order)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network)
         self.forward = ranks.shared(torch.compile(self.network) if compiled else self.network)  # type: ignore[arg-type]
         self.low_precision = self.device.type == "cuda" or has_bf16()

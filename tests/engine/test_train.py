@@ -1,15 +1,24 @@
 """Tests of `engine.train` and `engine.examples` on phantoms, with tiny networks."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
-from engine.crops import crops
-from engine.examples import Example, Recipe, examples, imperfect
+from engine.crops import Example, crops
+from engine.examples import Recipe, examples, imperfect
 from engine.network import NetworkConfig
 from engine.normalise import DROPPED, OUTSIDE
+from engine.outputs import decode, output_of
 from engine.phantom import phantom_map
-from engine.train import Plan, Trainer, learning_rate, train
-from study.errors import RefusedError
+from engine.plan import Plan, learning_rate
+from engine.train import Trainer, train
+from engine.weights import Manifest, load_network, save
+from study.errors import FailedError, RefusedError
 
 TINY = NetworkConfig(filters=(4, 8))
 RECIPE = Recipe(shape=(48, 56, 48), spacing_mm=(3.5, 3.5), fine_share=0.0, phantoms=0.0)
@@ -149,3 +158,157 @@ def test_the_finished_network_has_fresh_batch_statistics(ring):
     assert not finished.training
     mean = finished.backbone.stem[1].running_mean
     assert float(mean.abs().max()) > 0.0
+
+
+@pytest.fixture(scope="module")
+def heads() -> list[Example]:
+    """Two heads of noise, whose labels follow from the first channel."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(2):
+        images = rng.normal(size=(3, 16, 16, 16)).astype(np.float16)
+        labels = np.digitize(images[0], (0.5, 1.0, 1.5)).astype(np.uint8)
+        found.append(Example(images, labels, np.ones(labels.shape, bool)))
+    return found
+
+
+REGIONAL = NetworkConfig(classes=3, filters=(4, 8))
+
+
+@pytest.mark.parametrize("loss", ["dice", "dice+cross-entropy"])
+@pytest.mark.parametrize("output", ["multi-class", "multi-label"])
+def test_both_answers_learn_by_both_losses(heads, output, loss):
+    plan = Plan(crops=2, edge=8, rate=2e-2, warm_up=1).changed(output=output, loss=loss)
+    trainer = Trainer(TINY if output == "multi-class" else REGIONAL, plan, "cpu", seed=3)
+    losses = [trainer.step(heads) for _ in range(30)]
+    first, last = (np.mean([x["dice"] for x in part]) for part in (losses[:4], losses[-4:]))
+    assert last < first - 0.05
+    assert (losses[-1]["entropy"] == 0.0) == (loss == "dice")
+
+
+def test_a_multi_label_model_is_written_read_and_decoded(heads, tmp_path):
+    plan = Plan(steps=2, crops=2, edge=8).changed(output="multi-label")
+    trainer = Trainer(REGIONAL, plan, "cpu", seed=3)
+    trainer.step(heads)
+    network = trainer.finished(heads, batches=2)
+    save(tmp_path, network, Manifest("m", "1", REGIONAL, 1.0, "brain-z/1", plan.labels))
+    again, manifest = load_network(tmp_path)
+    assert output_of(manifest.labels) == "multi-label"
+    with torch.no_grad():
+        logits = again(torch.zeros(1, 3, 8, 8, 8))[0].numpy()
+    labels = decode(logits, manifest.labels)
+    assert labels.shape == (8, 8, 8)
+    assert set(np.unique(labels)) <= {0, 1, 2, 3}
+
+
+def test_a_network_of_other_classes_does_not_fit_the_plan():
+    with pytest.raises(RefusedError, match="a network of 4 classes does not fit labels"):
+        Trainer(TINY, Plan().changed(output="multi-label"), "cpu", seed=1)
+
+
+PUBLISHED_SMALL = Plan(
+    steps=6,
+    crops=2,
+    edge=8,
+    rate=1e-3,
+    ring=2,
+    strategy="balanced",
+    per_volume=2,
+    optimiser="adam",
+    weight_decay=0.0,
+    schedule="plateau",
+    patience=1,
+    epoch=1,
+    averaging=0.0,
+)
+
+
+def test_the_rate_falls_on_a_plateau_and_the_best_network_is_kept(heads, tmp_path):
+    trainer = Trainer(TINY, PUBLISHED_SMALL, "cpu", seed=3)
+    kept = []
+
+    def validate(network):
+        kept.append(network.state_dict()["head.bias"].clone())
+        return (0.9, 0.5, 0.6, 0.7, 0.8, 0.9)[len(kept) - 1]
+
+    source = iter(heads * 20)
+    train(
+        trainer,
+        lambda _wait: next(source),
+        minutes=5.0,
+        folder=tmp_path,
+        report=lambda _: None,
+        validate=validate,
+    )
+    # Epochs 3 and 4 were worse than the second, then 5 and 6: halved after the fourth and sixth.
+    assert trainer.rate == pytest.approx(2.5e-4)
+    assert trainer.best_loss == 0.5
+    best = trainer.best(tmp_path)
+    np.testing.assert_array_equal(best.state_dict()["head.bias"].numpy(), kept[1].numpy())
+    again = Trainer(TINY, PUBLISHED_SMALL, "cpu", seed=3)
+    again.resume(tmp_path)
+    assert (again.rate, again.best_loss) == (trainer.rate, 0.5)
+    assert again.plateau == trainer.plateau
+
+
+def test_a_plateau_without_validation_is_refused(heads, tmp_path):
+    trainer = Trainer(TINY, PUBLISHED_SMALL, "cpu", seed=3)
+    with pytest.raises(RefusedError, match="none is held out"):
+        train(
+            trainer,
+            lambda _wait: heads[0],
+            minutes=1.0,
+            folder=tmp_path,
+            report=lambda _: None,
+        )
+
+
+def test_a_training_is_resumed_only_as_it_began(tmp_path):
+    Trainer(TINY, Plan(), "cpu", seed=5).save(tmp_path)
+    other = Trainer(TINY, Plan(optimiser="adam"), "cpu", seed=5)
+    with pytest.raises(RefusedError, match="whose optimiser is 'adamw', not 'adam'"):
+        other.resume(tmp_path)
+
+
+def test_the_state_of_an_earlier_version_is_resumed(tmp_path):
+    Trainer(TINY, Plan(), "cpu", seed=5).save(tmp_path)
+    kept = json.loads((tmp_path / "progress.json").read_text())
+    first = {name: kept[name] for name in ("steps_done", "network")}
+    (tmp_path / "progress.json").write_text(json.dumps(first))
+    trainer = Trainer(TINY, Plan(), "cpu", seed=5)
+    trainer.resume(tmp_path)
+    assert trainer.steps_done == 0
+
+
+def test_no_head_is_a_failure(tmp_path):
+    trainer = Trainer(TINY, Plan(steps=2), "cpu", seed=5)
+    with pytest.raises(FailedError, match="no head came"):
+        train(trainer, lambda _wait: None, minutes=1.0, folder=tmp_path, report=lambda _: None)
+
+
+def test_validation_loss_is_the_mean_over_batches(heads):
+    """Dice loss of a network that knows nothing: equal shares of four classes."""
+    plan = Plan(crops=1, edge=16, loss="dice", averaging=0.0)
+    trainer = Trainer(TINY, plan, "cpu", seed=3)
+    network = trainer.finished(heads)
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+    labels = torch.zeros(1, 16, 16, 16, dtype=torch.int64)
+    images = torch.zeros(1, 3, 16, 16, 16)
+    empty, full = (images, labels), (images, labels + 3)
+    # 4096 voxels: the regions' shares are 3072, 2048, 1024; 20 are added on both sides.
+    of_none = np.mean([1 - 20 / (n + 20) for n in (3072, 2048, 1024)])
+    of_all = np.mean([1 - (2 * n + 20) / (n + 4096 + 20) for n in (3072, 2048, 1024)])
+    found = trainer.validation_loss(network, [empty, full])
+    assert found == pytest.approx((of_none + of_all) / 2, abs=1e-5)
+
+
+def test_training_needs_no_library_but_torch_and_numpy():
+    """What a bare machine has: generated heads, patches, losses and the loop."""
+    code = (
+        "import sys; import engine.train, engine.crops, engine.losses, engine.feed, engine.ranks;"
+        "found = {'torchio', 'nibabel', 'scipy', 'openvino', 'SimpleITK'} & set(sys.modules);"
+        "sys.exit(f'imports {found}' if found else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
