@@ -91,7 +91,9 @@ def examples(
         if int(scene.brain.sum()) < 2000:
             continue
         for _ in range(2):
-            sample = render(scene, rng, invented=0.0 if recipe.task == "tumour" else 0.5)
+            # A tumour is known by its contrasts; scalp that a mask leaves in has any brightness.
+            inside = 0.0 if recipe.task == "tumour" else 0.25
+            sample = render(scene, rng, invented=0.5, inside=inside)
             yield (
                 _tumour_example(sample, recipe, rng)
                 if recipe.task == "tumour"

@@ -192,7 +192,9 @@ def brain_mask(substances: Tensor, spacing_mm: float) -> Tensor:
     return closed(opened(brain, steps), steps)
 
 
-def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) -> Sample:
+def render(
+    scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0, inside: float = 0.25
+) -> Sample:
     """Image a geometry with one imagined scanner.
 
     Parameters
@@ -205,6 +207,8 @@ def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) 
         Share of renderings whose substances are made brighter or darker at random in each channel,
         whatever the signal equations say, most of all outside the brain: who learns the brain's
         outline from these relies on no contrast (Hoopes et al. 2022, SynthStrip).
+    inside
+        Standard deviation of the logarithm of these gains inside the brain.
 
     Returns
     -------
@@ -221,7 +225,7 @@ def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) 
         _t2(t1, t2, density, rng),
     )
     if rng.random() < invented:
-        clean = _invented(clean, scene.substances, rng)
+        clean = _invented(clean, scene.substances, inside, rng)
     images = [
         acquired(image, thickness, axis, scene.spacing_mm, rng, move=channel != 1)
         for channel, (image, (thickness, axis)) in enumerate(
@@ -234,9 +238,11 @@ def render(scene: Geometry, rng: np.random.Generator, *, invented: float = 0.0) 
     return Sample(torch.stack(images), labels, scene.brain, scene.spacing_mm)
 
 
-def _invented(images: _Channels, substances: Tensor, rng: np.random.Generator) -> _Channels:
+def _invented(
+    images: _Channels, substances: Tensor, inside: float, rng: np.random.Generator
+) -> _Channels:
     """Give every substance a gain of its own in every channel."""
-    spread = np.full(len(Substance), 0.25)
+    spread = np.full(len(Substance), inside)
     spread[list(_OUTSIDE)] = 0.8
     gains = _table(np.exp(rng.normal(0.0, 1.0, (3, len(spread))) * spread), substances)
     where = substances.long()
@@ -268,6 +274,8 @@ def _relaxation_maps(substances: Tensor, spacing_mm: float, rng: np.random.Gener
     tesla = float(rng.choice((1.5, 3.0), p=(0.45, 0.55)))
     table = signal.at_field(signal.relaxation(), tesla)
     table = table * np.exp(rng.normal(0.0, 1.0, table.shape) * _scatter()[:, None])
+    # Trains of refocusing pulses show fat much brighter than its T2 would (Henkelman et al. 1992).
+    table[[Substance.SOFT, Substance.MARROW, Substance.SKIN], 1] *= rng.uniform(1.0, 3.5)
     if rng.random() < 0.5:
         # A calvaria full of fatty marrow is bright, most of all where slices cut it obliquely.
         bone, marrow = table[Substance.CORTICAL_BONE], table[Substance.MARROW]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.anatomy import Substance
-from engine.generator import brain_mask, geometry, render
+from engine.generator import Geometry, brain_mask, geometry, render
 from engine.phantom import SIZE, phantom_head, phantom_map
 from engine.tumour import Lesion, draw, made_of, white_matter_disease
 from study.tissue import Role, Tissue
@@ -47,6 +47,55 @@ def test_a_rendering_is_reproducible_and_finite(scene):
     assert first.images.shape == (3, *SHAPE)
     assert first.images.isfinite().all()
     np.testing.assert_array_equal(first.images, again.images)
+
+
+def _quiet(head: torch.Tensor) -> Geometry:
+    """One geometry without lesions drawn at random: a healthy head with a solid tumour."""
+    healthy = geometry(head, SHAPE, SPACING, np.random.default_rng(3), tumours=False)
+    white = (healthy.substances == Substance.WHITE).nonzero()
+    k, i, j = white[len(white) // 2].tolist()
+    lesion = Lesion((k, i, j), 15.0, "solid")
+    drawn, labels = draw(healthy.substances, lesion, SPACING, np.random.default_rng(0))
+    return Geometry(drawn, labels, healthy.brain, SPACING)
+
+
+def test_every_rendering_shows_the_tumour_where_its_labels_are(head):
+    """Over many scanners: tumour is brighter than the same shape moved into the white matter."""
+    scene = _quiet(head)
+    white = scene.substances == Substance.WHITE
+    brighter = {"FLAIR edema": 0, "T1gd enhancing": 0, "T2 edema": 0}
+    for seed in range(12):
+        sample = render(scene, np.random.default_rng(seed))
+        flair, t1gd, t2 = sample.images
+        edema, enhancing = sample.labels == Tissue.EDEMA, sample.labels == Tissue.ENHANCING
+        brighter["FLAIR edema"] += bool(flair[edema].median() > flair[white].median())
+        brighter["T1gd enhancing"] += bool(t1gd[enhancing].median() > t1gd[edema].median())
+        brighter["T2 edema"] += bool(t2[edema].median() > t2[white].median())
+    assert min(brighter.values()) >= 11, brighter
+
+
+def test_fluid_is_dark_on_flair_and_bright_on_t2_in_most_renderings(head):
+    scene = _quiet(head)
+    fluid, white = (scene.substances == s for s in (Substance.CSF, Substance.WHITE))
+    ratios = []
+    for seed in range(12):
+        flair, _t1gd, t2 = render(scene, np.random.default_rng(seed)).images
+        ratios.append(
+            (
+                float(flair[fluid].median() / flair[white].median()),
+                float(t2[fluid].median() / t2[white].median()),
+            )
+        )
+    dark, bright = (float(np.median(r)) for r in zip(*ratios, strict=True))
+    assert dark < 0.7
+    assert bright > 1.4
+
+
+def test_invented_contrasts_keep_labels_and_change_images(scene):
+    plain = render(scene, np.random.default_rng(1))
+    invented = render(scene, np.random.default_rng(1), invented=1.0)
+    assert torch.equal(plain.brain, invented.brain)
+    assert float((plain.images - invented.images).abs().mean()) > 0.01
 
 
 def test_labels_lie_where_tumour_substances_are(scene):
