@@ -23,8 +23,6 @@ from glioloop.settings import Launch, launched
 from glioloop.training_order import Order, Wish, order, shipped_for
 from glioloop.training_run import HEADS_FILE, Trained, train_model
 
-__all__ = ["Wish", "order", "register", "train_model"]
-
 
 def _one_of(names: object, what: str) -> str:
     """Help of an option that takes one of some names."""

@@ -42,8 +42,8 @@ with joined(ranks, launch.address, launch.port):
     trainer = Trainer(NetworkConfig(filters=(2, 4)), plan, ranks.device, 1, ranks=ranks)
     train(trainer, lambda _wait: head, minutes=2.0, folder=out, report=print, validate=validate)
     stop = ranks.any(holds=launch.rank == 1)
-sums = [float(p.double().abs().sum()) for p in trainer.network.parameters()]
-sums += [float(p.double().abs().sum()) for p in trainer.averaged.parameters()]
+sums = [float(p.detach().double().abs().sum()) for p in trainer.network.parameters()]
+sums += [float(p.detach().double().abs().sum()) for p in trainer.averaged.parameters()]
 files = sorted(path.name for path in out.iterdir()) if out.exists() else []
 found = {"sums": sums, "files": files, "asked": len(asked), "stop": stop}
 sys.stdout.write(json.dumps({**found, "best": trainer.best_loss, "steps": trainer.steps_done}))
