@@ -19,7 +19,8 @@ from engine.brain import brain_mask, find_brain
 from engine.examples import imperfect
 from engine.generator import Geometry, Sample, geometry, render
 from engine.inference import Patching, segment
-from engine.normalise import normalise, normalise_head
+from engine.normalisations import normalisation
+from engine.normalise import normalise_head
 from engine.runtime import compile_backbone, compile_network
 from engine.weights import load
 from study.agreement import dice
@@ -63,6 +64,7 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
     run = compile_backbone(model)
     spacing = model.manifest.spacing_mm
     patching = Patching(outside=model.manifest.outside_value)
+    normalise = normalisation(model.manifest.normalisation)
     found: dict[str, list[float]] = {name: [] for name in REGIONS}
     for number in range(heads):
         rng = np.random.default_rng((seed, number))

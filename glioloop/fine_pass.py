@@ -18,7 +18,7 @@ from scipy import ndimage
 from converter.grid import resample, working_grid
 from engine.head import Head
 from engine.inference import segment
-from engine.normalise import normalise
+from engine.normalisations import normalisation
 from engine.patches import window
 from engine.weights import Manifest
 from glioloop.aligned import Aligned
@@ -124,6 +124,7 @@ def fine_change(
     fine = working_grid(aligned.reference, FINE_MM)
     box = box_around(weight, coarse.grid, fine)
     brain = resample(Volume(coarse.brain.astype(np.float32), coarse.grid), fine).array > 0.5
+    normalise = normalisation(networks.manifest.normalisation)
     # Measured over the whole brain, as in training, and on this grid: a coarser one has less noise.
     images = _cut(normalise(aligned.on_grid(fine), brain, FINE_MM), fine, box)
     near = resample(Volume(weight, coarse.grid), box).array * _cut(brain, fine, box)

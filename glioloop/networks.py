@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from engine.head import Head
 from engine.inference import LEFT_RIGHT, PLAIN, Patching
+from engine.normalisations import normalisation
 from engine.runtime import Device, Run, compile_backbone, compile_network
 from engine.weights import Manifest, load, shipped
 from study.errors import RefusedError
@@ -100,11 +101,13 @@ def load_networks(base: Path, brain: Path, options: Options) -> Networks:
     Raises
     ------
     RefusedError
-        If a model is missing or damaged (`engine.weights.load`), or is a model for the other task.
+        If a model is missing or damaged (`engine.weights.load`), is a model for the other task, or
+        names a way to normalise that is unknown here.
     """
     tumour, head = load(base), load(brain)
     _check_classes(tumour.manifest, len(Tissue), "outlines tumour")
     _check_classes(head.manifest, _BRAIN_CLASSES, "finds the brain")
+    normalisation(tumour.manifest.normalisation)
     how: dict[str, Any] = {
         "device": options.device,
         "cache_dir": options.cache_folder,

@@ -19,7 +19,7 @@ from converter.series import Series
 from converter.volume import to_volume
 from engine.head import Head
 from engine.inference import segment as run_network
-from engine.normalise import normalise
+from engine.normalisations import normalisation
 from glioloop.aligned import Matrix, align_volumes, brain_of
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
@@ -126,6 +126,7 @@ def segment_volumes(
     grid = working_grid(aligned.reference, networks.manifest.spacing_mm)
     with _timed(seconds, "brain"):
         brain = brain_of(aligned, grid, networks)
+        normalise = normalisation(networks.manifest.normalisation)
         normal = normalise(aligned.on_grid(grid), brain, networks.manifest.spacing_mm)
     tell(SHARE["brain"])
     kept = Kept(normal.astype(np.float16), brain, grid, aligned.reference)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine.network import Network, NetworkConfig
+from engine.normalise import NORMALISATION
 from engine.phantom import phantom_head
 from engine.weights import Manifest, save
 from glioloop.phantom import PhantomStudy, write_study
@@ -40,7 +41,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 version="0",
                 network=config,
                 spacing_mm=spacing,
-                normalisation="z-score over brain",
+                normalisation=NORMALISATION,
                 labels=labels,
             ),
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.normalise import DROPPED, OUTSIDE, normalise, normalise_head
+from engine.normalise import DROPPED, OUTSIDE, Scale, normalise, normalise_head, scaled, scales
 from study.errors import RefusedError
 
 
@@ -61,3 +61,19 @@ def test_head_is_scaled_by_its_median_and_air_stays_near_zero():
 def test_a_constant_head_is_refused():
     with pytest.raises(RefusedError, match="channel 0 is constant"):
         normalise_head(np.zeros((1, 4, 4, 4), np.float32))
+
+
+def test_what_was_measured_on_one_grid_scales_the_images_of_another():
+    """Values 0..26: median 13, quartiles 6.5 and 19.5, so a width of 13 / 1.349 = 9.637."""
+    measured = scales(_image(), np.ones((3, 3, 3), bool), 1.0)
+    assert measured == (Scale(13.0, pytest.approx(9.63677, abs=1e-4)),)
+    brain = np.array([[[True, True, False]]])
+    result = scaled(np.full((1, 1, 1, 3), 22.63677, np.float32), brain, measured)
+    np.testing.assert_allclose(result, [[[[0.5, 0.5, OUTSIDE]]]], atol=1e-5)
+
+
+def test_a_channel_that_was_missing_stays_dropped():
+    brain = np.ones((3, 3, 3), bool)
+    [measured] = scales(np.full((1, 3, 3, 3), np.nan), brain, 1.0)
+    assert measured is None
+    assert (scaled(_image(), brain, [None]) == DROPPED).all()

@@ -9,6 +9,7 @@ import pytest
 
 from engine.head import Head
 from engine.network import NetworkConfig
+from engine.normalise import NORMALISATION
 from engine.runtime import Run
 from engine.weights import Manifest
 from glioloop import fine_pass, pipeline
@@ -22,7 +23,14 @@ from study.volume import Geometry, Volume
 
 CONFIG = NetworkConfig(3, 4, (4, 8))
 BASE = Manifest(
-    "base", "9", CONFIG, 2.0, "n", ("0", "1", "2", "3"), outside_value=-2.5, finest_spacing_mm=1.0
+    "base",
+    "9",
+    CONFIG,
+    2.0,
+    NORMALISATION,
+    ("0", "1", "2", "3"),
+    outside_value=-2.5,
+    finest_spacing_mm=1.0,
 )
 BRAIN = Manifest("brain", "9", replace(CONFIG, classes=3), 4.0, "n", ("0", "1", "2"))
 

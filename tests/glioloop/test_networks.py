@@ -8,17 +8,18 @@ import pytest
 import torch
 
 from engine.network import Network, NetworkConfig
+from engine.normalise import NORMALISATION
 from engine.weights import Manifest, save
 from glioloop.networks import Options, load_networks
 from study.errors import RefusedError
 
 
-def write(folder: Path, classes: int, outside: float = 0.0) -> Path:
+def write(folder: Path, classes: int, normalisation: str = NORMALISATION) -> Path:
     """A tiny model."""
     torch.manual_seed(0)
     config = NetworkConfig(3, classes, (4, 8))
     names = tuple("abcd"[:classes])
-    save(folder, Network(config), Manifest("tiny", "1", config, 2.0, "n", names, outside))
+    save(folder, Network(config), Manifest("tiny", "1", config, 2.0, normalisation, names))
     return folder
 
 
@@ -30,6 +31,12 @@ def test_a_model_of_the_other_task_is_refused(tmp_path: Path) -> None:
         load_networks(brain, brain, options)
     with pytest.raises(RefusedError, match="a model that finds the brain has 3 classes"):
         load_networks(tumour, tumour, options)
+
+
+def test_a_model_whose_intensities_are_made_in_an_unknown_way_is_refused(tmp_path: Path) -> None:
+    tumour, brain = write(tmp_path / "t", 4, "quantiles/9"), write(tmp_path / "b", 3)
+    with pytest.raises(RefusedError, match="normalisation 'quantiles/9' is unknown"):
+        load_networks(tumour, brain, Options(device="torch", threads=1))
 
 
 def test_flips_and_overlap_say_how_a_volume_is_taken_apart() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from engine.head import Head
 from engine.network import NetworkConfig
+from engine.normalise import NORMALISATION
 from engine.runtime import Run
 from engine.weights import Manifest
 from glioloop.aligned import Aligned, align_volumes, brain_of
@@ -22,7 +23,7 @@ from study.volume import Geometry, Volume
 
 CONFIG = NetworkConfig(3, 4, (4, 8))
 BASE = Manifest(
-    "base", "9", CONFIG, 2.0, "n", ("0", "1", "2", "3"), tolerates_missing=("T2", "T1GD"),
+    "base", "9", CONFIG, 2.0, NORMALISATION, ("0", "1", "2", "3"), tolerates_missing=("T2", "T1GD"),
     backbone_sha256="a" * 64,
 )  # fmt: skip
 BRAIN = Manifest("brain", "9", replace(CONFIG, classes=3), 4.0, "n", ("0", "1", "2"))
