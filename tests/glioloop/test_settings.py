@@ -124,3 +124,24 @@ def test_every_setting_is_documented_as_it_is() -> None:
     assert PAGE.read_text() == settings.document(), "run `python -m glioloop.settings`"
     assert "| `None` |" not in settings.document()
     assert "| None |" not in settings.document()
+
+
+def test_a_training_is_alone_unless_torchrun_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert settings.launched() == settings.Launch(0, 1, 0, "127.0.0.1", 29500)
+    said = {
+        "RANK": "5",
+        "WORLD_SIZE": "8",
+        "LOCAL_RANK": "1",
+        "MASTER_ADDR": "node",
+        "MASTER_PORT": "1",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert settings.launched() == settings.Launch(5, 8, 1, "node", 1)
+    monkeypatch.setenv("RANK", "first")
+    with pytest.raises(RefusedError, match="are whole numbers, as torchrun sets them"):
+        settings.launched()
