@@ -61,7 +61,7 @@ def _header(image: Dataset) -> Dataset:
         if keyword in header:
             delattr(header, keyword)
     header.SOPClassUID = SecondaryCaptureImageStorage
-    header.ConversionType = "WSD"
+    header.ConversionType, header.PatientOrientation = "WSD", None
     header.ImageType = ["DERIVED", "SECONDARY"]
     header.SeriesInstanceUID = uid(image.StudyInstanceUID, NUMBER)
     header.SeriesNumber, header.SeriesDescription = NUMBER, DESCRIPTION

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.scanner import CONTRASTS, NATIVE, SCANNERS, Scanner
+from engine.scanner import NATIVE, SCANNERS, Scanner
 from glioloop.phantom_headers import SKYRA, Protocol, Vendor
 from study.tissue import Role
 
@@ -53,10 +53,10 @@ VENDORS: Mapping[str, tuple[Vendor, Mapping[str, Naming]]] = {
     SCANNERS[2].name: (
         Vendor("Philips Medical Systems", "Ingenia", "5.1.7", "PHMR3", "53003", 3, 127.8),
         {
-            NATIVE: Naming("sT1W_3D_TFE", "GR", "MP", acquisition="3D"),
+            NATIVE: Naming("sT1W_3D_TFE", "GR\\IR", "MP", acquisition="3D"),
             FLAIR: Naming("T2W_FLAIR SENSE", "IR", "SK"),
             T2: Naming("T2W_TSE SENSE", "SE", "SK"),
-            T1GD: Naming("sT1W_3D_TFE +C", "GR", "MP", acquisition="3D"),
+            T1GD: Naming("sT1W_3D_TFE +C", "GR\\IR", "MP", acquisition="3D"),
         },
     ),
     SCANNERS[3].name: (
@@ -86,8 +86,6 @@ def protocols_of(scanner: Scanner) -> tuple[Protocol, ...]:
 
 def _protocol(scanner: Scanner, contrast: str, naming: Naming) -> Protocol:
     """One series with the scanner's times and slices."""
-    if contrast not in CONTRASTS:
-        raise KeyError(contrast)
     thickness = scanner.thickness[contrast]
     rows, columns, spacing = _FIELD[naming.acquisition]
     tr, te, ti, flip = _times(scanner, contrast)

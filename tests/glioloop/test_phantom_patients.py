@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from glioloop.choice import choose
 from glioloop.phantom_patients import Order, Written, heads_of, write_patients
 from glioloop.phantom_pictures import write_sheets
 from glioloop.phantom_vendors import VENDORS, protocols_of
+from glioloop.private_orthanc import program
 from study.errors import RefusedError
 from study.tissue import Role, Tissue
 
@@ -129,6 +131,16 @@ def test_the_three_sequences_are_found_among_each_study(dicom: list[Written]) ->
         assert {role.value: s.header.SeriesDescription for role, s in chosen.items()} == {
             role.value: names[role.value].description for role in Role
         }
+
+
+def test_images_and_masks_are_valid_dicom(dicom: list[Written]) -> None:
+    for written in dicom:
+        for path in sorted(written.folder.glob("*/003.dcm")):
+            said = subprocess.run(
+                [program("dciodvfy"), str(path)], capture_output=True, text=True, check=False
+            )
+            assert "Error" not in said.stderr, path
+            assert ("SCImage" if path.parent.name == "mask" else "MRImage") in said.stderr
 
 
 @pytest.mark.parametrize("scanner", SCANNERS, ids=lambda one: one.name)
