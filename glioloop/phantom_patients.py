@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.filebasedimages import ImageFileError
 
 from engine.anatomy import HeadMap
 from engine.labelmaps import read_head_map
@@ -106,14 +107,22 @@ def heads_of(anatomy: Path | None) -> Heads:
     Raises
     ------
     RefusedError
-        If there is no such folder, or no label map in it.
+        If there is no label map in it; where a head is taken, if its file cannot be read.
     """
     if anatomy is None:
         return phantom_map
     paths = sorted(anatomy.glob("*.nii.gz"))
     if not paths:
         raise RefusedError(f"{anatomy} holds no *.nii.gz head label maps")
-    return lambda rng: read_head_map(paths[int(rng.integers(len(paths)))])
+
+    def chosen(rng: np.random.Generator) -> HeadMap:
+        path = paths[int(rng.integers(len(paths)))]
+        try:
+            return read_head_map(path)
+        except (ImageFileError, OSError, EOFError) as error:
+            raise RefusedError(f"{path.name} is no readable NIfTI image: {error}") from error
+
+    return chosen
 
 
 def write_patients(folder: Path, order: Order, heads: Heads) -> Iterator[Written]:

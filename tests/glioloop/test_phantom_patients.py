@@ -207,6 +207,9 @@ def test_heads_come_from_the_label_maps_of_a_folder(tmp_path: Path) -> None:
     assert (head[1] == 7).all()
     empty = tmp_path / "empty"
     empty.mkdir()
+    (tmp_path / "one.nii.gz").write_bytes(b"no image")
+    with pytest.raises(RefusedError, match=r"one.nii.gz is no readable NIfTI image"):
+        heads_of(tmp_path)(np.random.default_rng(1))
     with pytest.raises(RefusedError, match=r"no \*\.nii\.gz head label maps"):
         heads_of(empty)
 
