@@ -30,7 +30,7 @@ from engine.processor import has_bf16
 from engine.ranks import ALONE, Ranks
 from study.errors import FailedError, RefusedError
 
-__all__ = ["Plan", "Trainer", "learning_rate", "pick_device", "train"]
+__all__ = ["Plan", "Trainer", "learning_rate", "train"]
 
 STATE_FILE, PROGRESS_FILE, BEST_FILE = "state.safetensors", "progress.json", "best.safetensors"
 SAVE_S, REPORT_STEPS = 120.0, 20
@@ -262,11 +262,6 @@ class Trainer:
         images, labels = batch
         moved = images.to(self.device, memory_format=torch.channels_last_3d)
         return moved, labels.to(self.device)
-
-
-def pick_device() -> str:
-    """``"cuda"`` where torch finds one, else ``"cpu"``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def train(

@@ -138,7 +138,9 @@ def _run(what: Order, launch: Launch, validate: int) -> dict[str, Any]:
     if trained.validation is not None:
         answer["validation_loss"] = trained.validation
     if validate and ranks.first:
-        answer["held_out_dice"] = _score(what, trained, validate)
+        scores = _score(what, trained, validate)
+        # A region that no case has scored nothing; JSON has no NaN.
+        answer["held_out_dice"] = {n: v if math.isfinite(v) else None for n, v in scores.items()}
     return answer
 
 

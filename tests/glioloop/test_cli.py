@@ -53,6 +53,8 @@ def config(tmp_path: Path) -> Path:
         (["identify", "nowhere"], "there is no file or folder nowhere"),
         (["segment", "nowhere", "--out", "x"], "there is no file or folder nowhere"),
         (["learn", "nowhere.dcm", "--images", "x"], "there is no file nowhere.dcm"),
+        (["train", "--out", "x"], "there is nothing to train on"),
+        (["train", "--out", "x", "--data", "nowhere"], "there is no folder nowhere"),
     ],
 )
 def test_a_wrong_input_is_one_sentence(

@@ -1,17 +1,20 @@
 """Tests of `glioloop.training`, on label maps of phantoms."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from engine.anatomy import Substance, load_pack
 from engine.case_validation import validate_cases
 from engine.labelmaps import pack
 from engine.phantom import phantom_map
 from engine.weights import load
+from glioloop.cli import build
 from glioloop.training_order import Wish, order
 from glioloop.training_run import _with_epoch, train_model
 from study.errors import RefusedError
@@ -178,3 +181,17 @@ def test_held_out_cases_are_scored(brats, tmp_path):
     assert 0.0 <= score.dice["whole"] <= 1.0
     assert 0.0 <= score.dice["core"] <= 1.0
     assert np.isnan(score.dice["enhancing"])
+
+
+def test_the_command_trains_scores_and_answers_in_json(brats, tmp_path):
+    arguments = ["train", "--data", str(brats), "--out", str(tmp_path), "--json"]
+    arguments += ["--strategy", "random", "--per-volume", "4", "--batch", "2", "--patch", "16"]
+    arguments += ["--filters", "2,4", "--spacing", "1", "--steps", "2", "--epoch", "1"]
+    arguments += ["--workers", "0", "--validate", "1", "--no-augment"]
+    answer = CliRunner().invoke(build(["train"]), arguments, catch_exceptions=False)
+    found = json.loads(answer.stdout)
+    assert found["model"] == str(tmp_path / "model")
+    assert found["steps"] == 2
+    assert found["validation_loss"] > 0.0
+    assert set(found["held_out_dice"]) == {"whole", "core", "enhancing"}
+    assert found["held_out_dice"]["enhancing"] is None  # 448 mm3 of it: too little to count
