@@ -14,6 +14,7 @@ from engine.case_validation import validate_cases
 from engine.labelmaps import pack
 from engine.phantom import phantom_map
 from engine.weights import load
+from glioloop import training_run
 from glioloop.cli import build
 from glioloop.training_order import Wish, order
 from glioloop.training_run import _with_epoch, train_model
@@ -68,6 +69,15 @@ def test_a_training_writes_a_model_that_says_how_it_was_made(anatomy, tmp_path):
     assert model.manifest.steps == 1
     assert model.manifest.network.filters == (2, 4)
     assert model.manifest.anatomies == ("5 head label maps, the last 4 held out",)
+
+
+def test_without_cases_an_epoch_is_validated_on_held_out_anatomies(anatomy, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_run, "VALIDATION_HEADS", 1)
+    wish = Wish(anatomy=anatomy, out=tmp_path, task="brain", filters="2,4", steps=1, epoch=1)
+    what = order(replace(wish, workers=1, schedule="plateau", minutes=3.0))
+    trained = train_model(replace(what, plan=what.plan.changed(ring=1)), lambda _now: None)
+    assert trained.validation is not None
+    assert (tmp_path / "best.safetensors").exists()
 
 
 def test_label_maps_keep_their_substances_and_axes(anatomy, tmp_path):
