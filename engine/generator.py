@@ -18,7 +18,7 @@ from engine import signal
 from engine.acquisition import Slicing, acquired, as_read
 from engine.anatomy import BRAIN, Substance
 from engine.deform import look_up, pushed, sampling_grid
-from engine.morphology import closed, dilated, opened
+from engine.morphology import blurred, closed, dilated, opened
 from engine.tumour import draw, draw_lesions, made_of, smooth_noise, white_matter_disease
 
 Floats = npt.NDArray[np.float64]
@@ -174,6 +174,8 @@ def geometry(
     brain = brain_mask(substances, spacing_mm)
     if rng.random() < 0.6:
         substances = _with_dura(substances, spacing_mm)
+    if rng.random() < 0.5:
+        substances = _with_cortical_veins(substances, spacing_mm, rng)
     labels = torch.zeros_like(substances)
     for lesion in lesions:
         substances, drawn = draw(substances, lesion, spacing_mm, rng)
@@ -186,10 +188,11 @@ _TUMOUR = (Substance.EDEMA, Substance.NECROSIS, Substance.ENHANCING, Substance.I
 
 
 def brain_mask(substances: Tensor, spacing_mm: float) -> Tensor:
-    """Brain with ventricles and sulci, without gaps; vessels on its surface are left out."""
+    """Brain with ventricles, sulci and the vessels within; those on its surface are left out."""
     steps = max(1, round(2.0 / spacing_mm))
-    brain = made_of(substances, (*BRAIN, Substance.LESION_OF_WHITE_MATTER))
-    return closed(opened(brain, steps), steps)
+    brain = opened(made_of(substances, (*BRAIN, Substance.LESION_OF_WHITE_MATTER)), steps)
+    vessels = made_of(substances, (Substance.ARTERY, Substance.VEIN))
+    return closed(brain, steps) | (vessels & closed(brain, 3 * steps))
 
 
 def render(
@@ -257,6 +260,14 @@ def _with_dura(substances: Tensor, spacing_mm: float) -> Tensor:
     return substances.masked_fill(near & (substances == Substance.CSF), int(Substance.DURA))
 
 
+def _with_cortical_veins(substances: Tensor, spacing_mm: float, rng: np.random.Generator) -> Tensor:
+    """Veins here and there in the sulci: small, and bright after gadolinium."""
+    scale = max(1.0, rng.uniform(2.0, 3.5) / spacing_mm)
+    spots = smooth_noise(tuple(substances.shape), scale, rng, substances.device)
+    veins = (substances == Substance.CSF) & (spots > rng.uniform(1.4, 2.2))
+    return substances.masked_fill(veins, int(Substance.VEIN))
+
+
 def _table(values: Floats, head: Tensor) -> Tensor:
     """A table with a value for each substance, where a head lies."""
     return torch.tensor(values, dtype=torch.float32, device=head.device)
@@ -280,6 +291,10 @@ def _relaxation_maps(substances: Tensor, spacing_mm: float, rng: np.random.Gener
         # A calvaria full of fatty marrow is bright, most of all where slices cut it obliquely.
         bone, marrow = table[Substance.CORTICAL_BONE], table[Substance.MARROW]
         table[Substance.CORTICAL_BONE] = bone + rng.uniform(0.2, 1.0) * (marrow - bone)
+    if rng.random() < 0.5:
+        # On many a spin echo grey and white matter can hardly be told apart.
+        grey, white = table[Substance.GREY, 0], table[Substance.WHITE, 0]
+        table[Substance.GREY, 0] = grey + rng.uniform(0.0, 0.7) * (white - grey)
     if rng.random() < 0.6:
         # What fills a cavity is anything from clear fluid to fluid full of protein and debris.
         clear, thick = table[Substance.CAVITY], table[Substance.NECROSIS]
@@ -304,11 +319,13 @@ def _gadolinium(scene: Geometry, rng: np.random.Generator) -> Tensor:
         table[substance] = np.exp(rng.uniform(np.log(low + 1e-3), np.log(high)))
     head = scene.substances
     amount = _table(table, head)[head.long()]
-    scale = rng.uniform(4.0, 12.0) / scene.spacing_mm
-    uneven = torch.exp(
-        rng.uniform(0.1, 0.45) * smooth_noise(tuple(head.shape), scale, rng, head.device)
-    )
-    return torch.where(head == Substance.ENHANCING, amount * uneven, amount)
+    # Knots and gaps within a rim, and an edge that leaks a little.
+    scale = rng.uniform(2.0, 10.0) / scene.spacing_mm
+    uneven = smooth_noise(tuple(head.shape), max(1.5, scale), rng, head.device)
+    tumour = (head == Substance.ENHANCING) * torch.exp(rng.uniform(0.1, 0.8) * uneven)
+    tumour = blurred(tumour, rng.uniform(0.0, 1.4) / scene.spacing_mm)
+    others = amount.masked_fill(head == Substance.ENHANCING, 0.0)
+    return others + float(table[Substance.ENHANCING]) * tumour
 
 
 def _flair(t1: Tensor, t2: Tensor, density: Tensor, rng: np.random.Generator) -> Tensor:

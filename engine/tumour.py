@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.anatomy import BRAIN, Substance
-from engine.morphology import distance
+from engine.morphology import blurred, distance
 from study.tissue import Tissue
 
 CPU = torch.device("cpu")
@@ -23,6 +23,8 @@ KINDS = ("ring", "solid", "patchy", "infiltrative", "cavity")
 _KIND_SHARES = (0.40, 0.11, 0.18, 0.06, 0.25)
 
 _EDEMA_COST = {Substance.WHITE: 1.0, Substance.BRAINSTEM: 2.0, Substance.DEEP_GREY: 2.5}
+_BARRIER = 1e3
+"""Price of everything that edema does not cross."""
 _EDEMA_COST_GREY = 2.6
 """How much slower edema travels than in white matter: it follows tracts and spares cortex."""
 
@@ -228,7 +230,7 @@ def _edema(
     """Voxels that a front starting at the core reaches, fast in white matter, never through CSF."""
     if reach_mm < spacing_mm or not bool(core.any()):
         return torch.zeros_like(core)
-    prices = torch.full((256,), 1e3, device=head.device)
+    prices = torch.full((256,), _BARRIER, device=head.device)
     prices[int(Substance.GREY)] = _EDEMA_COST_GREY * rng.uniform(0.8, 1.6)
     for substance, price in _EDEMA_COST.items():
         prices[int(substance)] = price
@@ -241,7 +243,9 @@ def _edema(
         # Alternating cube and cross neighbourhoods makes the front nearly round.
         nearest = -F.max_pool3d(-arrival, 3, 1, 1) if step % 2 else _cross_minimum(arrival)
         arrival = torch.minimum(arrival, nearest + price_per_step)
-    return arrival[0, 0] < reach_mm
+    # Blurred, it has the smooth fingers of edema instead of the steps of the grid.
+    smooth = blurred((arrival[0, 0] < reach_mm).float(), 1.3 / spacing_mm) > 0.5
+    return smooth & (cost < _BARRIER)
 
 
 def _cross_minimum(x: Tensor) -> Tensor:
