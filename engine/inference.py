@@ -25,14 +25,13 @@ from engine.patches import (
     starts,
 )
 from study.errors import RefusedError
-from study.tissue import Tissue
 
 Mask = npt.NDArray[np.bool_]
 Flips = Sequence[tuple[int, ...]]
 
 FAR_LOGIT = 10.0
-"""Logit of background, and minus that of the others, where there is no brain: a probability of more
-than 0.9999, and yet of a size with which neighbours can be interpolated."""
+"""How sure background is where there is no brain: a probability of more than 0.9999, and yet of a
+size with which neighbours can be interpolated."""
 
 PLAIN: Flips = ((),)
 """No mirroring."""
@@ -78,6 +77,7 @@ def segment(
     brain: Mask,
     patching: Patching = DEFAULT,
     progress: Callable[[float], None] | None = None,
+    far: npt.ArrayLike | None = None,
 ) -> Array:
     """Segment a volume where there is brain.
 
@@ -95,11 +95,14 @@ def segment(
         How the volume is taken apart.
     progress
         Told which part, of 1, is done.
+    far
+        Logits where there is no brain (`engine.outputs.far_logits`); None for those of classes of
+        which the first is background.
 
     Returns
     -------
     numpy.ndarray
-        ``(classes, D, H, W)`` float32 logits; `FAR_LOGIT` of background outside the brain.
+        ``(K, D, H, W)`` float32 logits; outside the brain `FAR_LOGIT` speaks for background.
 
     Raises
     ------
@@ -116,12 +119,12 @@ def segment(
     answers = computed(logits, padded, at, patching.size, patching.batch, progress)
     weight = blending(patching.size, patching.blending)
     mean, covered = average(answers, weight, padded.shape[1:])
-    far = np.full(len(mean), -FAR_LOGIT, np.float32)
-    far[Tissue.BACKGROUND] = FAR_LOGIT
+    if far is None:
+        far = [FAR_LOGIT, *[-FAR_LOGIT] * (len(mean) - 1)]
     k, i, j = shape
     found = np.ascontiguousarray(mean[:, :k, :i, :j])
     # Outside the brain the images hold a constant: whatever was computed there means nothing.
-    found[:, ~(covered[:k, :i, :j] & brain)] = far[:, None]
+    found[:, ~(covered[:k, :i, :j] & brain)] = np.array(far, np.float32)[:, None]
     return found
 
 

@@ -101,3 +101,19 @@ def far_logits(labels: Sequence[str], far: float) -> npt.NDArray[np.float32]:
     if output_of(labels) == "multi-class":
         logits[0] = far
     return logits
+
+
+def tumour_probability(logits: npt.NDArray[Any], labels: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Probability that a voxel is any tumour, ``(...)`` float32, of ``(K, ...)`` logits.
+
+    Raises
+    ------
+    RefusedError
+        If the labels are unknown.
+    """
+    if output_of(labels) == "multi-label":
+        probability = 1.0 / (1.0 + np.exp(-logits[REGION_LABELS.index("whole")]))
+    else:
+        odds = np.exp(logits - logits.max(axis=0))
+        probability = 1.0 - odds[Tissue.BACKGROUND] / odds.sum(axis=0)
+    return np.asarray(probability, np.float32)

@@ -18,9 +18,10 @@ from engine.anatomy import HeadMap
 from engine.brain import brain_mask, find_brain
 from engine.examples import imperfect
 from engine.generator import Geometry, Sample, geometry, render
-from engine.inference import Patching, segment
+from engine.inference import FAR_LOGIT, Patching, segment
 from engine.normalisations import normalisation
 from engine.normalise import normalise_head
+from engine.outputs import decode, far_logits
 from engine.runtime import compile_backbone, compile_network
 from engine.weights import load
 from study.agreement import dice
@@ -72,8 +73,10 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
         rendered, tissue, inside = sample.arrays()
         brain = imperfect(inside, spacing, rng)
         images = normalise(rendered, brain, spacing)
-        logits = segment(run, model.head, images, brain, patching)
-        labels = logits.argmax(0)
+        names = model.manifest.labels
+        far = far_logits(names, FAR_LOGIT)
+        logits = segment(run, model.head, images, brain, patching, far=far)
+        labels = decode(logits, names)
         for name, values in found.items():
             truth = region(tissue, name)
             if np.count_nonzero(truth) * spacing**3 >= 500.0:

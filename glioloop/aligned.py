@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from converter.align import align
 from converter.grid import resample, working_grid
-from engine.brain import brain_mask, find_brain
+from engine.brain import brain_mask, find_brain, stripped
 from engine.normalise import normalise_head
 from glioloop.networks import Networks
 from study.tissue import Role
@@ -77,6 +77,8 @@ def align_volumes(volumes: Mapping[Role, Volume]) -> Aligned:
 def brain_of(aligned: Aligned, grid: Geometry, networks: Networks) -> npt.NDArray[np.bool_]:
     """Brain on a grid of cubic voxels, found on the coarse grid of the brain network.
 
+    Where the images were stripped of the skull before they came, it is all that they show.
+
     Raises
     ------
     RefusedError
@@ -86,4 +88,6 @@ def brain_of(aligned: Aligned, grid: Geometry, networks: Networks) -> npt.NDArra
     coarse = working_grid(aligned.reference, manifest.spacing_mm)
     images = normalise_head(aligned.on_grid(coarse))
     probability = find_brain(networks.brain, images, manifest.outside_value)
-    return brain_mask(resample(Volume(probability, coarse), grid).array, grid.spacing[0])
+    brain = brain_mask(resample(Volume(probability, coarse), grid).array, grid.spacing[0])
+    shown = stripped(aligned.on_grid(grid), brain, grid.spacing[0])
+    return brain if shown is None else shown

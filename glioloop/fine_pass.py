@@ -17,14 +17,14 @@ from scipy import ndimage
 
 from converter.grid import resample, working_grid
 from engine.head import Head
-from engine.inference import segment
+from engine.inference import FAR_LOGIT, segment
 from engine.normalisations import normalisation
+from engine.outputs import far_logits, tumour_probability
 from engine.patches import window
 from engine.weights import Manifest
 from glioloop.aligned import Aligned
 from glioloop.networks import Networks, Options, Passes
 from study.errors import RefusedError
-from study.tissue import Tissue
 from study.volume import Geometry, Volume
 
 Array = npt.NDArray[np.float32]
@@ -54,7 +54,7 @@ class Coarse:
     Parameters
     ----------
     logits
-        ``(4, D, H, W)`` float32.
+        ``(labels, D, H, W)`` float32.
     brain
         ``(D, H, W)`` bool.
     grid
@@ -116,9 +116,12 @@ def fine_change(
     Returns
     -------
     change, grid
-        ``(4, d, h, w)`` float32 on a box of `FINE_MM` voxels; None if the first pass saw nothing.
+        ``(labels, d, h, w)`` float32 on a box of `FINE_MM` voxels; None if the first pass saw
+        nothing.
     """
-    weight = closeness(coarse.logits, coarse.brain, coarse.grid.spacing[0])
+    labels = networks.manifest.labels
+    tumour = tumour_probability(coarse.logits, labels)
+    weight = closeness(tumour, coarse.brain, coarse.grid.spacing[0])
     if not weight.any():
         return None
     fine = working_grid(aligned.reference, FINE_MM)
@@ -131,19 +134,20 @@ def fine_change(
     if not near.any():
         return None
     patching = options.patching(networks.manifest)
-    found = segment(networks.backbone, head, images, near > 0.0, patching, progress)
+    far = far_logits(labels, FAR_LOGIT)
+    found = segment(networks.backbone, head, images, near > 0.0, patching, progress, far)
     before = np.stack([resample(Volume(c, coarse.grid), box).array for c in coarse.logits])
     change: Array = (PART[options.passes] * near * (found - before)).astype(np.float32)
     return change, box
 
 
-def closeness(logits: Array, brain: Mask, spacing_mm: float) -> Array:
+def closeness(tumour: Array, brain: Mask, spacing_mm: float) -> Array:
     """How much the second look counts: 1 at and near tumour, 0 from `REACH_MM` on.
 
     Parameters
     ----------
-    logits
-        ``(4, D, H, W)``.
+    tumour
+        ``(D, H, W)`` probability of any tumour.
     brain
         ``(D, H, W)`` bool.
     spacing_mm
@@ -154,8 +158,6 @@ def closeness(logits: Array, brain: Mask, spacing_mm: float) -> Array:
     numpy.ndarray
         ``(D, H, W)`` float32 in [0, 1]; 0 everywhere if no voxel of the brain reaches `SEEN`.
     """
-    odds = np.exp(logits - logits.max(axis=0))
-    tumour = 1.0 - odds[Tissue.BACKGROUND] / odds.sum(axis=0)
     seen = (tumour >= SEEN) & brain
     if not seen.any():
         return np.zeros(brain.shape, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,15 +10,12 @@ from typing import Any, Literal
 from engine.head import Head
 from engine.inference import LEFT_RIGHT, PLAIN, Patching
 from engine.normalisations import normalisation
+from engine.outputs import BRAIN_LABELS, REGION_LABELS, TISSUE_LABELS
 from engine.runtime import Device, Run, compile_backbone, compile_network
 from engine.weights import Manifest, load, shipped
 from study.errors import RefusedError
-from study.tissue import Tissue
 
 Passes = Literal["coarse", "fine", "both"]
-
-_BRAIN_CLASSES = 3
-"""Outside, brain, neighbourhood of a tumour."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,8 @@ def load_networks(base: Path, brain: Path, options: Options) -> Networks:
         names a way to normalise that is unknown here.
     """
     tumour, head = load(base), load(brain)
-    _check_classes(tumour.manifest, len(Tissue), "outlines tumour")
-    _check_classes(head.manifest, _BRAIN_CLASSES, "finds the brain")
+    _check_labels(tumour.manifest, (TISSUE_LABELS, REGION_LABELS), "outlines tumour")
+    _check_labels(head.manifest, (BRAIN_LABELS,), "finds the brain")
     normalisation(tumour.manifest.normalisation)
     how: dict[str, Any] = {
         "device": options.device,
@@ -122,10 +120,11 @@ def load_networks(base: Path, brain: Path, options: Options) -> Networks:
     )
 
 
-def _check_classes(manifest: Manifest, wanted: int, task: str) -> None:
+def _check_labels(manifest: Manifest, known: Sequence[tuple[str, ...]], task: str) -> None:
     """Refuse a model of another task."""
-    if len(manifest.labels) != wanted:
+    if manifest.labels not in known:
+        kinds = " or ".join(", ".join(labels) for labels in known)
         raise RefusedError(
-            f"model {manifest.name} {manifest.version} tells {list(manifest.labels)} apart; a model"
-            f" that {task} has {wanted} classes: name the folder of such a one"
+            f"model {manifest.name} {manifest.version} tells {', '.join(manifest.labels)} apart; a"
+            f" model that {task} tells {kinds}: name the folder of such a one"
         )

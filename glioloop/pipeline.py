@@ -18,8 +18,10 @@ from converter.grid import to_source, working_grid
 from converter.series import Series
 from converter.volume import to_volume
 from engine.head import Head
+from engine.inference import FAR_LOGIT
 from engine.inference import segment as run_network
 from engine.normalisations import normalisation
+from engine.outputs import decode, far_logits
 from glioloop.aligned import Matrix, align_volumes, brain_of
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
@@ -140,6 +142,7 @@ def segment_volumes(
             brain,
             options.patching(networks.manifest),
             partial(_told_between, tell, "brain", coarse_ends),
+            far_logits(networks.manifest.labels, FAR_LOGIT),
         )
     with _timed(seconds, "labels"):
         scores = to_source(logits, grid, aligned.reference)
@@ -149,7 +152,7 @@ def segment_volumes(
             second = fine_change(first, aligned, networks, head, options, told)
             if second is not None:
                 scores += to_source(*second, aligned.reference)
-        labels = volumes[Role.T1GD].with_array(scores.argmax(axis=0).astype(np.uint8))
+        labels = volumes[Role.T1GD].with_array(decode(scores, networks.manifest.labels))
     tell(1.0)
     scores_of = {role.value: score for role, score in aligned.scores.items()}
     return Segmentation(labels, kept, seconds, scores_of, aligned.matrices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.brain import brain_mask, clean_mask, find_brain
+from engine.brain import brain_mask, clean_mask, find_brain, stripped
 from study.errors import RefusedError
 
 
@@ -78,11 +78,11 @@ def test_a_mask_too_thin_to_be_eroded_is_kept():
     assert clean_mask(probability, neck=2).sum() == 25
 
 
-def test_the_brain_in_use_needs_seven_tenths_and_is_cut_at_eight_millimetres():
+def test_the_brain_in_use_needs_six_tenths_and_is_cut_at_eight_millimetres():
     """A bridge of 4 voxels is 8 mm thick at 2 mm, and cut; at 4 mm it is 16, and stays."""
     probability = np.zeros((20, 20, 40), np.float32)
-    probability[4:16, 4:16, 4:16] = 0.7  # brain
-    probability[3, 4:16, 4:16] = 0.69  # not likely enough
+    probability[4:16, 4:16, 4:16] = 0.6  # brain
+    probability[3, 4:16, 4:16] = 0.59  # not likely enough
     probability[8:12, 8:12, 16:26] = 1.0  # bridge
     probability[6:14, 6:14, 26:32] = 1.0  # eye
     fine = brain_mask(probability, 2.0)
@@ -93,5 +93,30 @@ def test_the_brain_in_use_needs_seven_tenths_and_is_cut_at_eight_millimetres():
 
 
 def test_a_head_without_brain_is_refused():
-    with pytest.raises(RefusedError, match=r"highest probability is 0\.69, 0\.70 is needed"):
-        brain_mask(np.full((3, 3, 3), 0.69), 2.0)
+    with pytest.raises(RefusedError, match=r"highest probability is 0\.59, 0\.60 is needed"):
+        brain_mask(np.full((3, 3, 3), 0.59), 2.0)
+
+
+def _shell(scalp: float) -> tuple[np.ndarray, np.ndarray]:
+    """A brain of 20 voxels in two channels, a gap, and a scalp; the brain as it was found."""
+    cube = np.zeros((60, 60, 60), np.float32)
+    cube[4:56, 4:56, 4:56] = scalp
+    cube[14:46, 14:46, 14:46] = 0.0
+    cube[20:40, 20:40, 20:40] = 100.0
+    cube[30, 30, 30] = 0.0
+    found = np.zeros(cube.shape, bool)
+    found[22:38, 22:38, 22:38] = True
+    return np.stack([cube, np.full_like(cube, np.nan), cube]), found
+
+
+def test_of_stripped_images_all_that_they_show_is_brain():
+    images, found = _shell(scalp=0.0)
+    brain = stripped(images, found, 1.0)
+    assert brain is not None
+    assert brain[20:40, 20:40, 20:40].all()
+    assert brain.sum() == 20**3
+
+
+def test_with_a_scalp_around_the_brain_nothing_was_stripped():
+    images, found = _shell(scalp=50.0)
+    assert stripped(images, found, 1.0) is None

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from engine.outputs import BRAIN_LABELS, REGION_LABELS, TISSUE_LABELS, decode, far_logits, output_of
+from engine.outputs import (
+    BRAIN_LABELS,
+    REGION_LABELS,
+    TISSUE_LABELS,
+    decode,
+    far_logits,
+    output_of,
+    tumour_probability,
+)
 from study.errors import RefusedError
 
 
@@ -47,3 +55,11 @@ def test_far_from_any_brain_is_background():
         assert decode(far_logits(labels, 10.0)[:, None], labels).tolist() == [0]
     assert far_logits(TISSUE_LABELS, 10.0).tolist() == [10.0, -10.0, -10.0, -10.0]
     assert far_logits(REGION_LABELS, 10.0).tolist() == [-10.0, -10.0, -10.0]
+
+
+def test_the_probability_of_any_tumour():
+    """Odds 2 : 1 : 1 : 0 leave a half for tumour; a logit of log 3 is three quarters."""
+    classes = np.log(np.array([2.0, 1.0, 1.0, 1e-9]))[:, None]
+    assert tumour_probability(classes, TISSUE_LABELS)[0] == pytest.approx(0.5)
+    regions = np.log(np.array([3.0, 99.0, 99.0]))[:, None]
+    assert tumour_probability(regions, REGION_LABELS)[0] == pytest.approx(0.75)

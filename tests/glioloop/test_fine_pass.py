@@ -10,6 +10,7 @@ import pytest
 from engine.head import Head
 from engine.network import NetworkConfig
 from engine.normalise import NORMALISATION
+from engine.outputs import TISSUE_LABELS
 from engine.runtime import Run
 from engine.weights import Manifest
 from glioloop import fine_pass, pipeline
@@ -28,7 +29,7 @@ BASE = Manifest(
     CONFIG,
     2.0,
     NORMALISATION,
-    ("0", "1", "2", "3"),
+    TISSUE_LABELS,
     outside_value=-2.5,
     finest_spacing_mm=1.0,
 )
@@ -69,7 +70,7 @@ def test_the_second_look_counts_fully_at_tumour_and_fades_to_nothing() -> None:
     """Along a line of 1 mm: fully to 7 mm, half at 11, nothing from 15 on."""
     probability = np.full((1, 1, 40), 0.01)
     probability[0, 0, 5] = 0.31
-    weight = closeness(logits_with(probability), np.ones((1, 1, 40), bool), 1.0)[0, 0]
+    weight = closeness(probability, np.ones((1, 1, 40), bool), 1.0)[0, 0]
     assert weight[[0, 5, 12]].tolist() == [1.0, 1.0, 1.0]
     assert weight[16] == pytest.approx(0.5)
     assert weight[19] == pytest.approx(1 / 8)
@@ -81,7 +82,7 @@ def test_what_is_unlikely_or_outside_the_brain_was_not_seen() -> None:
     probability[0, 0, 0] = 0.9
     brain = np.ones((1, 1, 9), bool)
     brain[0, 0, 0] = False
-    assert not closeness(logits_with(probability), brain, 1.0).any()
+    assert not closeness(probability, brain, 1.0).any()
 
 
 def test_the_box_holds_the_region_with_context_on_voxels_of_the_fine_grid() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from engine.network import Network, NetworkConfig
 from engine.normalise import NORMALISATION
+from engine.outputs import BRAIN_LABELS, TISSUE_LABELS
 from engine.weights import Manifest, save
 from glioloop.networks import Options, load_networks
 from study.errors import RefusedError
@@ -18,7 +19,7 @@ def write(folder: Path, classes: int, normalisation: str = NORMALISATION) -> Pat
     """A tiny model."""
     torch.manual_seed(0)
     config = NetworkConfig(3, classes, (4, 8))
-    names = tuple("abcd"[:classes])
+    names = BRAIN_LABELS if classes == 3 else TISSUE_LABELS
     save(folder, Network(config), Manifest("tiny", "1", config, 2.0, normalisation, names))
     return folder
 
@@ -26,10 +27,10 @@ def write(folder: Path, classes: int, normalisation: str = NORMALISATION) -> Pat
 def test_a_model_of_the_other_task_is_refused(tmp_path: Path) -> None:
     tumour, brain = write(tmp_path / "t", 4), write(tmp_path / "b", 3)
     options = Options(device="torch", threads=1)
-    assert load_networks(tumour, brain, options).brain_manifest.labels == ("a", "b", "c")
-    with pytest.raises(RefusedError, match="a model that outlines tumour has 4 classes"):
+    assert load_networks(tumour, brain, options).brain_manifest.labels == BRAIN_LABELS
+    with pytest.raises(RefusedError, match="that outlines tumour tells background, necrosis"):
         load_networks(brain, brain, options)
-    with pytest.raises(RefusedError, match="a model that finds the brain has 3 classes"):
+    with pytest.raises(RefusedError, match="that finds the brain tells outside, brain, tumour:"):
         load_networks(tumour, tumour, options)
 
 

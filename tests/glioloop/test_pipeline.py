@@ -11,6 +11,7 @@ import pytest
 from engine.head import Head
 from engine.network import NetworkConfig
 from engine.normalise import NORMALISATION
+from engine.outputs import REGION_LABELS, TISSUE_LABELS
 from engine.runtime import Run
 from engine.weights import Manifest
 from glioloop.aligned import Aligned, align_volumes, brain_of
@@ -18,12 +19,12 @@ from glioloop.kept import Kept
 from glioloop.networks import Networks
 from glioloop.pipeline import segment_volumes
 from study.errors import RefusedError
-from study.tissue import Role
+from study.tissue import Role, Tissue
 from study.volume import Geometry, Volume
 
 CONFIG = NetworkConfig(3, 4, (4, 8))
 BASE = Manifest(
-    "base", "9", CONFIG, 2.0, NORMALISATION, ("0", "1", "2", "3"), tolerates_missing=("T2", "T1GD"),
+    "base", "9", CONFIG, 2.0, NORMALISATION, TISSUE_LABELS, tolerates_missing=("T2", "T1GD"),
     backbone_sha256="a" * 64,
 )  # fmt: skip
 BRAIN = Manifest("brain", "9", replace(CONFIG, classes=3), 4.0, "n", ("0", "1", "2"))
@@ -48,6 +49,21 @@ def volume() -> Volume:
     array = np.zeros(GEOMETRY.shape, np.float32)
     array[4:16, 4:20, 4:24] = np.random.default_rng(0).uniform(90, 110, (12, 16, 20))
     return Volume(array, GEOMETRY)
+
+
+def test_a_model_of_regions_outlines_the_innermost_and_nothing_outside_the_brain(
+    volume: Volume,
+) -> None:
+    """Whole and core hold everywhere, enhancing nowhere: the core's own tissue is necrosis."""
+    named = replace(BASE, network=replace(CONFIG, classes=3), labels=REGION_LABELS)
+    bias = np.array([5.0, 5.0, -5.0], np.float32)
+    head = Head(np.zeros((3, 3), np.float32), bias, "a" * 64)
+    found = segment_volumes(
+        dict.fromkeys(Role, volume), replace(networks(), manifest=named, head=head)
+    )
+    assert set(np.unique(found.labels.array)) == {Tissue.BACKGROUND, Tissue.NECROSIS}
+    assert (found.labels.array[8:12, 8:16, 8:20] == Tissue.NECROSIS).all()
+    assert not found.labels.array[0].any()
 
 
 @pytest.mark.parametrize(("left_out", "named"), [(Role.FLAIR, "FLAIR"), (Role.T1GD, "T1GD")])
