@@ -52,7 +52,7 @@ class Ring:
     Parameters
     ----------
     plan
-        Its `ring`, `crops`, `edge` and `strategy`.
+        Its `ring`, `renewal`, `crops`, `edge` and `strategy`.
     stride
         Of the network.
     rng
@@ -62,6 +62,7 @@ class Ring:
     def __init__(self, plan: Plan, stride: int, rng: np.random.Generator) -> None:
         self.heads: list[Example] = []
         self._plan, self._stride, self._rng = plan, stride, rng
+        self._since = 0
 
     @property
     def ready(self) -> bool:
@@ -70,17 +71,19 @@ class Ring:
 
     @property
     def hungry(self) -> bool:
-        """A ring takes whatever is there."""
-        return True
+        """A ring takes whatever is there until it is full, then a head now and then."""
+        return len(self.heads) < self._plan.ring or self._since >= self._plan.renewal
 
     def add(self, example: Example) -> None:
         """Take in a head; the oldest leaves a full ring."""
+        self._since = 0
         self.heads = (
             [*self.heads[-self._plan.ring + 1 :], example] if self._plan.ring > 1 else [example]
         )
 
     def batch(self) -> Batch:
         """Patches of several heads."""
+        self._since += 1
         return drawn(self.heads, self._plan, self._stride, self._rng)
 
 

@@ -39,6 +39,8 @@ class Plan:
         Steps, for ``"cosine"``.
     ring
         Heads kept to take patches from.
+    renewal
+        Batches between two heads that a full ring takes in: how long generating a head may take.
     class_weights
         Weights in the cross-entropy, of the classes or, for ``"multi-label"``, of the regions.
     strategy
@@ -80,6 +82,7 @@ class Plan:
     rate: float = 2.5e-3
     warm_up: int = 40
     ring: int = 64
+    renewal: int = 2
     class_weights: tuple[float, ...] = (1.0, 2.0, 1.5, 2.5)
     strategy: str = "lesions"
     per_volume: int = 0
@@ -107,7 +110,7 @@ class Plan:
         ):
             if getattr(self, name) not in known:
                 raise RefusedError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
-        if min(self.steps, self.crops, self.edge, self.ring) < 1 or self.rate <= 0.0:
+        if min(self.steps, self.crops, self.edge, self.ring, self.renewal) < 1 or self.rate <= 0.0:
             raise RefusedError("steps, patches, their edge, the ring and the rate are positive")
         if self.output == "multi-label" and self.task == "brain":
             raise RefusedError("the brain's classes exclude one another: it is multi-class")

@@ -93,3 +93,19 @@ def test_validation_shows_the_same_patches_each_time():
     assert len(first) == 2
     assert first[0][0].shape == (4, 3, 4, 4, 4)
     np.testing.assert_array_equal(first[0][0].numpy(), again[0][0].numpy())
+
+
+def test_a_full_ring_takes_a_head_every_so_many_batches():
+    plan = Plan(crops=1, edge=4, ring=2, renewal=3, strategy="random")
+    ring = Ring(plan, 1, np.random.default_rng(0))
+    ring.add(_head(1))
+    ring.batch()
+    assert ring.hungry  # not full yet
+    ring.add(_head(2))
+    wanted = []
+    for _ in range(4):
+        wanted.append(ring.hungry)
+        ring.batch()
+    assert wanted == [False, False, False, True]
+    ring.add(_head(3))
+    assert not ring.hungry
