@@ -25,7 +25,17 @@ PUBLISHED_FILTERS = (24, 48, 96, 192)
 PLANS = {
     "tumour": (Plan(), Recipe()),
     "brain": (
-        Plan("brain", 300, 2, 64, 3e-3, 30, 64, (1.0, 1.0, 1.0), "whole", outside=0.0),
+        Plan(
+            task="brain",
+            steps=1000,
+            crops=2,
+            edge=64,
+            rate=3e-3,
+            warm_up=30,
+            class_weights=(1.0, 1.0, 1.0),
+            strategy="whole",
+            outside=0.0,
+        ),
         Recipe("brain", (56, 72, 56), (3.1, 3.6), fine_share=0.0),
     ),
 }
