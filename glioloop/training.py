@@ -52,6 +52,7 @@ Epoch = Annotated[
     int | None, typer.Option(min=0, help="Steps between validations; else each case once.")
 ]
 Filters = Annotated[str | None, typer.Option(help="Filters of each level, like 8,16,32,64.")]
+Norm = Annotated[str | None, typer.Option(help="Normalisation of features: batch, instance.")]
 Spacing = Annotated[float | None, typer.Option(help="Edge of a voxel in mm.")]
 NormalName = Annotated[
     str | None, typer.Option("--normalisation", help="robust-brain-z/1 or brain-z/1.")
@@ -99,6 +100,7 @@ def _train_command(
     steps: Steps = None,
     epoch: Epoch = None,
     filters: Filters = None,
+    norm: Norm = None,
     spacing: Spacing = None,
     normalisation: NormalName = None,
     labels: Labels = None,

@@ -66,6 +66,8 @@ class Wish:
         Patches of a step.
     filters
         Of the network, as ``"8,16,32,64"``.
+    norm
+        ``"batch"`` or ``"instance"``.
     spacing
         Edge of a voxel in mm.
     normalisation
@@ -107,6 +109,7 @@ class Wish:
     per_volume: int | None = None
     batch: int | None = None
     filters: str | None = None
+    norm: str | None = None
     spacing: float | None = None
     normalisation: str | None = None
     labels: str | None = None
@@ -174,8 +177,8 @@ def order(wish: Wish) -> Order:
     spacing, normal = _seen(wish, begun)
     plan = _plan(wish, normal)
     filters = _filters(wish.filters) or (PUBLISHED_FILTERS if published else SMALL_FILTERS)
-    network = NetworkConfig(3, len(plan.labels), filters)
-    if begun and wish.filters is None:
+    network = NetworkConfig(3, len(plan.labels), filters, wish.norm or "batch")
+    if begun and wish.filters is None and wish.norm is None:
         network = begun.network
     if begun and begun.labels != plan.labels:
         raise RefusedError(

@@ -40,6 +40,13 @@ def test_options_change_the_plan():
     assert found.plan.loss == "dice"
 
 
+def test_the_norm_is_batch_unless_another_is_asked_for():
+    assert order(Wish(OUT, data=DATA)).network.norm == "batch"
+    assert order(Wish(OUT, data=DATA, norm="instance")).network.norm == "instance"
+    with pytest.raises(RefusedError, match="norm 'layer' is not one of"):
+        order(Wish(OUT, data=DATA, norm="layer"))
+
+
 def test_label_numbers_are_read():
     found = order(Wish(OUT, data=DATA, labels="1=necrosis, 2=edema,4=enhancing,5=none"))
     assert found.label_map == {0: 0, 1: 1, 2: 2, 4: 3, 5: 0}
