@@ -22,8 +22,11 @@ THRESHOLD = 0.6
 quarter less of scalp in the mask."""
 SHELL_MM = (8.0, 16.0)
 """Where around the brain skull and scalp would be."""
-HEAD = 0.1
-"""Share of that shell which shows something if there is a head."""
+EMPTY = 0.2
+"""Below this part of the brain's median a voxel shows nothing: air, or an edge that was blurred."""
+HEAD = 0.3
+"""Share of that shell which shows something if there is a head; where the skull is off, what shows
+there is brain that was not found."""
 NECK_MM = 8.0
 """What hangs on the brain by a bridge thinner than this (eye, scalp) is no brain."""
 
@@ -148,16 +151,17 @@ def stripped(images: Array, brain: npt.NDArray[np.bool_], spacing_mm: float) -> 
     Returns
     -------
     numpy.ndarray or None
-        ``(D, H, W)`` bool: where all channels show something, its holes filled. None if there is a
-        head around the brain: more than `HEAD` of the voxels `SHELL_MM` outside it are not empty.
+        ``(D, H, W)`` bool: where any channel shows something, its holes filled. None if there is a
+        head around the brain: more than `HEAD` of the voxels `SHELL_MM` outside it show something.
     """
-    shown = np.stack([c != 0.0 for c in images if np.isfinite(c).any()])
+    given = [c for c in images if np.isfinite(c).any()]
+    shown = np.any([c > EMPTY * np.median(c[brain]) for c in given], axis=0)
     near, far = (max(1, round(mm / spacing_mm)) for mm in SHELL_MM)
     inner = ndimage.binary_dilation(brain, iterations=near)
     shell = ndimage.binary_dilation(inner, iterations=far - near) & ~inner
-    if not shell.any() or shown[:, shell].mean() > HEAD:
+    if not shell.any() or shown[shell].mean() > HEAD:
         return None
-    parts, _count = ndimage.label(shown.all(axis=0))
+    parts, _count = ndimage.label(shown)
     kept = np.isin(parts, np.unique(parts[brain & (parts > 0)]))
     filled: Mask = ndimage.binary_fill_holes(kept)
     return filled

@@ -14,6 +14,8 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
+import engine.feed
+import engine.ranks
 import numpy as np
 from engine.examples import Recipe, examples
 from engine.network import NetworkConfig
