@@ -54,7 +54,7 @@ class Recipe:
     task: str = "tumour"
     shape: tuple[int, int, int] = (96, 112, 96)
     spacing_mm: tuple[float, float] = (1.5, 2.2)
-    fine_share: float = 0.3
+    fine_share: float = 0.15
     fine_shape: tuple[int, int, int] = (128, 136, 120)
     fine_spacing_mm: tuple[float, float] = (1.0, 1.5)
     drop_t2: float = 0.15
