@@ -74,10 +74,26 @@ def align_volumes(volumes: Mapping[Role, Volume]) -> Aligned:
     return Aligned(volumes, matrices, {role: one.score for role, one in found.items()})
 
 
-def brain_of(aligned: Aligned, grid: Geometry, networks: Networks) -> npt.NDArray[np.bool_]:
+def brain_of(
+    aligned: Aligned,
+    grid: Geometry,
+    networks: Networks,
+    given: npt.NDArray[np.float32] | None = None,
+) -> npt.NDArray[np.bool_]:
     """Brain on a grid of cubic voxels, found on the coarse grid of the brain network.
 
     Where the images were stripped of the skull before they came, it is all that they show.
+
+    Parameters
+    ----------
+    aligned
+        The study's images.
+    grid
+        Of the result.
+    networks
+        Of which the brain network is used.
+    given
+        The images on the grid (`Aligned.on_grid`), where they are at hand already.
 
     Raises
     ------
@@ -89,5 +105,5 @@ def brain_of(aligned: Aligned, grid: Geometry, networks: Networks) -> npt.NDArra
     images = normalise_head(aligned.on_grid(coarse))
     probability = find_brain(networks.brain, images, manifest.outside_value)
     brain = brain_mask(resample(Volume(probability, coarse), grid).array, grid.spacing[0])
-    shown = stripped(aligned.on_grid(grid), brain, grid.spacing[0])
+    shown = stripped(aligned.on_grid(grid) if given is None else given, brain, grid.spacing[0])
     return brain if shown is None else shown

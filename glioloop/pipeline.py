@@ -127,9 +127,10 @@ def segment_volumes(
     tell(SHARE["align"])
     grid = working_grid(aligned.reference, networks.manifest.spacing_mm)
     with _timed(seconds, "brain"):
-        brain = brain_of(aligned, grid, networks)
+        images = aligned.on_grid(grid)
+        brain = brain_of(aligned, grid, networks, images)
         normalise = normalisation(networks.manifest.normalisation)
-        normal = normalise(aligned.on_grid(grid), brain, networks.manifest.spacing_mm)
+        normal = normalise(images, brain, networks.manifest.spacing_mm)
     tell(SHARE["brain"])
     kept = Kept(normal.astype(np.float16), brain, grid, aligned.reference)
     coarse_ends = "network" if options.passes == "coarse" else "coarse"
