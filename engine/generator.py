@@ -50,10 +50,10 @@ _TEXTURED = {
     Substance.MUSCLE: 0.20,
     Substance.MARROW: 0.20,
     Substance.MUCOSA: 0.15,
-    Substance.GREY: 0.09,
-    Substance.WHITE: 0.05,
-    Substance.DEEP_GREY: 0.08,
-    Substance.BRAINSTEM: 0.06,
+    Substance.GREY: 0.13,
+    Substance.WHITE: 0.08,
+    Substance.DEEP_GREY: 0.10,
+    Substance.BRAINSTEM: 0.10,
     Substance.CSF: 0.03,
 }
 """Greatest relative variation of relaxation times within a substance."""

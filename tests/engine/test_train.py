@@ -69,13 +69,18 @@ def test_an_unknown_task_is_refused():
 def test_an_imperfect_mask_keeps_the_brain_and_leaks_no_farther_than_the_scalp():
     brain = np.zeros((60, 60, 60), bool)
     brain[20:40, 20:40, 20:40] = True
-    leaks = 0
+    leaks = upwards = 0
     for seed in range(12):
         mask = imperfect(brain, 2.0, np.random.default_rng(seed))
         assert mask[22:38, 22:38, 22:38].all()
         assert not mask[:9].any()  # 22 mm are 11 voxels
+        assert not mask[:, :9].any()
+        assert not mask[56:].any()  # 22 mm, and a slice of 9 mm too many towards the head: 16 voxels
         leaks += bool(mask[:16].any())
+        upwards += mask[40:].sum() > 1.5 * mask[:20].sum()
     assert 0 < leaks < 12
+    assert 0 < upwards < 12
+    assert brain.sum() == 20**3  # what is passed in stays as it is
 
 
 def test_crops_keep_labels_and_images_together():
