@@ -148,7 +148,7 @@ def imperfect(brain: Mask, spacing_mm: float, rng: np.random.Generator) -> Mask:
         far = max(1, round(rng.uniform(5.0, 22.0) / spacing_mm))
         mask = mask | (lumps & dilated(inside, far))
     if rng.random() < 0.35:
-        # Found on thick slices: at the vertex, where skull and slice are parallel, a slice too many.
+        # Found on thick slices: a slice too many at the vertex, where they lie along the skull.
         below = mask
         for _ in range(max(1, round(rng.uniform(2.0, 9.0) / spacing_mm))):
             below = torch.cat([below[:1], below[1:] | below[:-1]])

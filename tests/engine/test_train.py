@@ -75,7 +75,7 @@ def test_an_imperfect_mask_keeps_the_brain_and_leaks_no_farther_than_the_scalp()
         assert mask[22:38, 22:38, 22:38].all()
         assert not mask[:9].any()  # 22 mm are 11 voxels
         assert not mask[:, :9].any()
-        assert not mask[56:].any()  # 22 mm, and a slice of 9 mm too many towards the head: 16 voxels
+        assert not mask[56:].any()  # 22 mm, and 9 mm more towards the head: 16 voxels
         leaks += bool(mask[:16].any())
         upwards += mask[40:].sum() > 1.5 * mask[:20].sum()
     assert 0 < leaks < 12
