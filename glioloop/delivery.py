@@ -84,7 +84,7 @@ class Deliveries:
             return
         states = {d.state for d in ledger.deliveries() if d.result_id == result_id}
         if states == {DeliveryState.DELIVERED.value}:
-            ledger.set_study(study_uid, state=StudyState.DELIVERED, reason="")
+            ledger.set_study(study_uid, state=StudyState.DELIVERED)
 
     def _put(
         self, result_id: str, name: str, study_uid: str, state: DeliveryState, reason: str = ""

@@ -13,6 +13,7 @@ from typing import Any
 import pydicom
 
 from converter.identify import Identification, identify
+from converter.rules import Rules
 from converter.series import Series, scan
 from converter.volume import to_volume
 from dicomseg.encode import encode_seg
@@ -21,7 +22,7 @@ from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import durable, learning, pipeline, results
+from glioloop import choice, durable, learning, pipeline, results
 from glioloop.label_file import labels_to_bytes
 from glioloop.models import BASE
 from glioloop.networks import Networks, Options, prepare_networks
@@ -52,9 +53,9 @@ def studies(path: Path) -> dict[str, list[Series]]:
     return found
 
 
-def identify_studies(path: Path) -> dict[str, Identification]:
+def identify_studies(path: Path, rules: Rules | None = None) -> dict[str, Identification]:
     """Which series is what, for each study below a path."""
-    return {study_uid: identify(series) for study_uid, series in studies(path).items()}
+    return {uid: identify(series, rules=rules) for uid, series in studies(path).items()}
 
 
 class Offline:
@@ -90,14 +91,14 @@ class Offline:
         found = studies(images)
         if facts.study_uid not in found:
             raise RefusedError(f"the SEG belongs to study {facts.study_uid}, not among the images")
-        chosen = _complete(found[facts.study_uid])
+        networks = prepare_networks(self._options)
+        chosen = self._chosen(found[facts.study_uid], networks)
         header = chosen[Role.T1GD].header
         key = self._site.patient(header, "")
         if key is None:
             raise RefusedError("the patient has no usable Patient ID: nothing is learnt for nobody")
         if str(header.get("PatientID", "")).strip() != facts.patient_id.strip():
             raise RefusedError("the SEG is another patient's than the images")
-        networks = prepare_networks(self._options)
         wanted = self._site.settings.adaptation
         with TemporaryDirectory(prefix="glioloop-") as folder:
             into = Path(folder)
@@ -137,7 +138,7 @@ class Offline:
     ) -> Iterator[dict[str, Any]]:
         """One report after another, earliest study first."""
         for study_uid, series in studies(path).items():
-            chosen = _complete(series)
+            chosen = self._chosen(series, networks)
             key = None if base else self._site.patient(chosen[Role.T1GD].header, "")
             head, name = None, "base"
             if key is not None:
@@ -146,6 +147,15 @@ class Offline:
                 if used is not None:
                     head, name = Head.from_json(json.dumps(used.head)), models.name(used.number)
             yield self._write(study_uid, chosen, networks, head, name, into)
+
+    def _chosen(self, series: list[Series], networks: Networks) -> Mapping[Role, Series]:
+        """The sequences; `HeldError` where one that the model needs is missing or ambiguous."""
+        found = identify(series, rules=self._site.rules)
+        try:
+            choice.check(found, choice.tolerated_by(networks.manifest.tolerates_missing))
+        except HeldError as error:
+            raise HeldError(f"study {series[0].study_uid}: {error}") from error
+        return found.chosen
 
     def _write(
         self,
@@ -177,6 +187,7 @@ class Offline:
             "head": name,
             "volumes_ml": made.volumes_ml(),
             "seconds": dict(made.seconds),
+            "without": choice.without(chosen),
             "series": {role.value: s.series_uid for role, s in chosen.items()},
             "folder": str(folder),
         }
@@ -205,15 +216,8 @@ def _identity(
         model_version=manifest.version,
         head_version=head,
         created=datetime.now(UTC),
+        note=choice.without(chosen),
     )
-
-
-def _complete(series: list[Series]) -> Mapping[Role, Series]:
-    """The three sequences; `HeldError` where one is missing or ambiguous."""
-    found = identify(series)
-    if len(found.chosen) < len(Role):
-        raise HeldError(f"study {series[0].study_uid}: {found.explain()}")
-    return found.chosen
 
 
 def _date(series: Series) -> tuple[str, str]:

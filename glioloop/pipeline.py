@@ -23,6 +23,7 @@ from engine.inference import segment as run_network
 from engine.normalisations import normalisation
 from engine.outputs import decode, far_logits
 from glioloop.aligned import Matrix, align_volumes, brain_of
+from glioloop.choice import tolerated_by
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
 from glioloop.networks import Networks, Options
@@ -67,7 +68,8 @@ def segment(
     Parameters
     ----------
     chosen
-        A series for each role, from `glioloop.choice.choose`.
+        A series for each role, from `glioloop.choice.choose`; one that the model's manifest
+        tolerates may be missing.
     networks
         From `glioloop.networks.prepare_networks`.
     head
@@ -86,7 +88,7 @@ def segment(
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "convert"):
-        volumes = {role: to_volume(chosen[role]) for role in Role}
+        volumes = {role: to_volume(series) for role, series in chosen.items()}
     return segment_volumes(volumes, networks, head, options, progress, seconds)
 
 
@@ -161,8 +163,8 @@ def segment_volumes(
 
 def _check_roles(volumes: Mapping[Role, Volume], networks: Networks) -> None:
     """Refuse a study that lacks a sequence which the model needs."""
-    needed = {role for role in Role if role.value not in networks.manifest.tolerates_missing}
-    if missing := sorted((needed | {Role.T1GD}) - set(volumes)):
+    needed = set(Role) - tolerated_by(networks.manifest.tolerates_missing)
+    if missing := sorted(needed - set(volumes)):
         raise RefusedError(f"{', '.join(missing)} is missing, and the model cannot do without")
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from glioloop import corrections, delivery, durable, failures, jobs, studies
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
+from glioloop.judging import JOB, Judge
 from glioloop.ledger_schema import CorrectionState, StudyState
 from glioloop.settings import Settings
 from glioloop.site import Site, open_site
@@ -62,8 +63,9 @@ class Service:
         self.site: Site = open_site(settings)
         deliveries = Deliveries(self.site)
         self._studies = Studies(self.site, deliveries)
+        self._judge = Judge(self.site)
         self._corrections = Corrections(self.site)
-        jobs.register(studies.JOB, "infer", self._studies.infer)
+        jobs.register(JOB, "infer", self._studies.infer)
         jobs.register(corrections.JOB, "adapt", self._corrections.adapt)
         jobs.register(delivery.JOB, "deliver", deliveries.deliver)
 
@@ -180,7 +182,7 @@ class Service:
             if last == study.last_arrival and now < again:
                 continue
             try:
-                when = self._studies.judge(study, now)
+                when = self._judge.look_at(study, now)
             except GlioloopError as error:
                 state = {"state": StudyState.FAILED, "reason": str(error), "settled": True}
                 self.site.ledger.set_study(study.study_uid, **state)

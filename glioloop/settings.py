@@ -85,15 +85,59 @@ class Completeness(Part):
     """min without a new image before a study that lacks a sequence is answered"""
 
 
+HEAD_REGIONS = (
+    *("BRAIN*", "HEAD*", "SKULL", "CRANI*", "NEURO*", "CEREB*", "CERVEAU", "ENCEPH*"),
+    *("STEREOTA*", "GLIO*", "SCHADEL*", "KOPF*", "HIRN*", "GEHIRN*", "CCT", "CMRT"),
+    *("TETE", "CRAN*", "ENCEF*", "TESTA", "CABEZA", "CABECA", "HERSEN*", "HOOFD", "SCHEDEL"),
+    *("HJARN*", "HUVUD*", "HODE*", "HJERNE*", "HOVED*", "GLOWA", "MOZG*", "BEYIN", "KRANI*"),
+)
+"""Words for the head in English, German, French, Italian, Spanish, Portuguese, Dutch, Swedish,
+Norwegian, Danish, Polish and Turkish."""
+
+OTHER_REGIONS = (
+    *("*SPINE", "SPINAL*", "CERVICAL", "LUMBAR", "THORACIC", "NECK", "KNEE*", "HIP", "SHOULDER*"),
+    *("ANKLE*", "FOOT", "WRIST*", "HAND", "ELBOW*", "ABDOM*", "LIVER", "PELVIS", "PROSTATE"),
+    *("BREAST*", "CARDIAC", "HEART", "MRCP", "UTER*", "KIDNEY*", "RECTUM", "CHEST"),
+    *("WIRBEL*", "HWS", "BWS", "LWS", "KNIE*", "HUFT*", "SCHULTER*", "SPRUNGGELENK", "FUSS"),
+    *("BECKEN*", "PROSTATA", "LEBER*", "MAMMA*", "HERZ*", "HALS", "HANDGELENK", "ELLENBOGEN"),
+    *("RACHIS", "GENOU*", "EPAULE*", "HANCHE*", "CHEVILLE", "FOIE", "BASSIN", "SEIN", "SEINS"),
+    *("COEUR", "COLONNA", "RACHIDE", "GINOCCHIO", "SPALLA", "ANCA", "CAVIGLIA", "FEGATO", "CUORE"),
+    *("COLUMNA", "RODILLA*", "HOMBRO*", "CADERA*", "TOBILLO", "HIGADO", "COLUNA", "JOELHO"),
+    *("WERVEL*", "SCHOUDER*", "HEUP*", "ENKEL*", "RYGG*", "KNA", "AXEL", "HOFT*", "KNE"),
+    *("KREGOSLUP*", "KOLANO", "OMURGA", "DIZ", "OMUZ"),
+)
+"""Words for other parts of the body in the same languages."""
+
+
 class Scope(Part):
-    """Which studies are worked on: those that fit all three, and those that a person asks for."""
+    """Which studies are worked on: those that fit all of it, and those that a person asks for.
+
+    Patterns (`*`, `?`) are compared in any case.
+    """
 
     calling_aes: tuple[str, ...] = ()
     """calling AE titles whose studies are worked on; none: all"""
     study_descriptions: tuple[str, ...] = ("*",)
-    """patterns (`*`, `?`), of which one fits (0008,1030) *Study Description* in any case"""
+    """patterns, of which one fits the whole (0008,1030) *Study Description*"""
+    other_regions: tuple[str, ...] = OTHER_REGIONS
+    """patterns of words; a *Study Description* with such a word and no head is out of scope"""
+    head_regions: tuple[str, ...] = HEAD_REGIONS
+    """patterns of words that name the head; accents are left out, as in `other_regions`"""
     body_parts: tuple[str, ...] = ("", "*BRAIN*", "*HEAD*", "*SKULL*", "*NEURO*", "*CEREB*")
-    """patterns, of which one fits (0018,0015) *Body Part Examined* of a series; "" if unstated"""
+    """patterns, of which one fits a series' (0018,0015) *Body Part Examined*; "": none is stated"""
+    procedure_codes: tuple[str, ...] = ()
+    """patterns, of which one fits a code of the procedure, (0008,1032) or (0032,1064); none: all"""
+    least_age_years: NotNegative = 0
+    """youngest patient, years; one whose age nothing tells fits"""
+    greatest_age_years: NotNegative = 150
+    """oldest patient, years"""
+
+
+class Identification(Part):
+    """Which series is which."""
+
+    rules_file: Path | None = None
+    """the site's rules for series (docs/identification.md), put over those that are shipped"""
 
 
 class Inference(Part):
@@ -179,6 +223,7 @@ class Settings(BaseSettings):
     """where results are sent; none: they are only kept"""
     completeness: Completeness = Completeness()
     scope: Scope = Scope()
+    identification: Identification = Identification()
     inference: Inference = Inference()
     adaptation: Adaptation = Adaptation()
     delivery: Delivery = Delivery()

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydicom import Dataset
 
+from converter import rules as series_rules
+from converter.rules import Rules
 from glioloop import settings as configuration
 from glioloop.ledger import Ledger
 from glioloop.models import ModelStore
@@ -30,6 +32,8 @@ class Site:
         What it runs with.
     secret
         What patients' keys are made with.
+    rules
+        By which series are told apart.
     """
 
     settings: configuration.Settings
@@ -37,6 +41,7 @@ class Site:
     ledger: Ledger
     results: ResultStore
     models: ModelStore
+    rules: Rules
 
     @property
     def inbox_folder(self) -> Path:
@@ -108,10 +113,16 @@ def open_site(settings: configuration.Settings, *, create: bool = True) -> Site:
         Where it is.
     create
         False refuses a folder where Glioloop never ran, for who only wants to look.
+
+    Raises
+    ------
+    RefusedError
+        If the site's rules for series cannot be used.
     """
+    rules = series_rules.load(settings.identification.rules_file)
     data = settings.data
     ledger = Ledger(data / "ledger.db", create=create)
     secret = configuration.secret_of_site(settings)
     return Site(
-        settings, secret, ledger, ResultStore(data / "results"), ModelStore(data / "models")
+        settings, secret, ledger, ResultStore(data / "results"), ModelStore(data / "models"), rules
     )

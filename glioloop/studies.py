@@ -1,33 +1,29 @@
-"""A study from its first image to its stored result: when it is judged, and the job `infer`."""
+"""The job `infer`: from a complete study to its stored result."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from converter.series import missing_slices, scan
-from glioloop import inference, jobs, results, scope
-from glioloop.choice import choose, look
+from glioloop import choice as choosing
+from glioloop import inference, jobs, results
 from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
-from glioloop.ledger_schema import CorrectionState, InstanceRow, ResultRow, StudyRow, StudyState
+from glioloop.judging import JOB, images, look
+from glioloop.ledger_schema import CorrectionState, ResultRow, StudyState
 from glioloop.models import BASE
 from glioloop.results import Choice, Recipe
 from glioloop.site import Site
-from listener.completeness import State, decide
 from study.errors import FailedError, GlioloopError, HeldError
 from study.tissue import Role
 
 logger = logging.getLogger(__name__)
 
-JOB = "infer"
 PAUSE_S = 2.0
 """Between two looks whether the patient's adaptations are done."""
 AGAIN_S = 30.0
@@ -35,69 +31,11 @@ AGAIN_S = 30.0
 
 
 class Studies:
-    """Judging of studies, and the job `infer`. All that it knows is in the site's stores."""
+    """Body and steps of the job. All that it knows is in the site's stores."""
 
     def __init__(self, site: Site, deliveries: Deliveries) -> None:
         self._site = site
         self._deliveries = deliveries
-
-    # -- when is a study complete? -------------------------------------------------------------
-
-    def judge(self, study: StudyRow, now: float) -> float | None:
-        """Start inference when a study is complete, or lacks something for long enough.
-
-        Returns
-        -------
-        float or None
-            When to look again if nothing arrives before; None when it is judged.
-        """
-        wanted = self._site.settings.completeness
-        rows = self._images(study.study_uid)
-        listed = set(study.expected)
-        here = bool(listed) and listed <= self._site.ledger.arrived(study.study_uid)
-        quiet_at = study.last_arrival + wanted.quiet_seconds
-        if not rows:
-            return now + max(wanted.quiet_seconds, 1.0)
-        if not here and now < quiet_at:
-            return quiet_at
-        decision = decide(
-            study.last_arrival,
-            now,
-            _has_all_roles(study, rows),
-            here,
-            wanted.quiet_seconds,
-            60 * wanted.incomplete_after_minutes,
-        )
-        if decision.state is State.WAIT:
-            return decision.look_again_at
-        self._begin(study, rows)
-        return None
-
-    def _begin(self, study: StudyRow, rows: list[InstanceRow]) -> None:
-        """Queue the job for exactly these images; one that was queued for them is not repeated."""
-        reason = self._outside(rows)
-        ledger = self._site.ledger
-        if reason:
-            ledger.set_study(study.study_uid, state=StudyState.IGNORED, reason=reason)
-        else:
-            uids = sorted(row.sop_instance_uid for row in rows)
-            digest = hashlib.sha256("\n".join(uids).encode()).hexdigest()[:12]
-            job_id = f"{JOB}:{study.study_uid}:{digest}"
-            if study.judged != digest:
-                if jobs.ended(job_id):  # the ledger was lost, and with it what the job wrote
-                    job_id = f"{job_id}:{int(time.time())}"
-                ledger.set_study(
-                    study.study_uid, state=StudyState.WAITING, reason="", judged=digest
-                )
-            jobs.start(JOB, study.study_uid, 0, job_id=job_id)
-        ledger.settle(study)
-
-    def _outside(self, rows: list[InstanceRow]) -> str:
-        """Why a study is not in scope."""
-        headers = [series.header for series in scan(_paths(rows)).series]
-        return scope.outside(self._site.settings.scope, headers, {r.calling_ae for r in rows})
-
-    # -- the job -------------------------------------------------------------------------------
 
     def infer(self, study_uid: str, request: int) -> None:
         """Body of the job. ``request`` is a person's request number, 0 for none."""
@@ -122,7 +60,8 @@ class Studies:
         result_id = recipe["result_id"]
         for name in destinations:
             jobs.start(DELIVER, result_id, name, job_id=f"{DELIVER}:{result_id}:{name}")
-        jobs.note(f"result {result_id}, head {recipe['head']}")
+        said = [f"result {result_id}", f"head {recipe['head']}", recipe["without"]]
+        jobs.note(", ".join(filter(None, said)))
 
     def _wait_for_adaptations(self, patient_key: str) -> None:
         """A study waits a little for what its patient's corrections will have taught."""
@@ -152,14 +91,16 @@ class Studies:
     def plan(self, study_uid: str, request: int) -> dict[str, Any]:
         """What there is to do for a study."""
         ledger = self._site.ledger
-        study, rows = ledger.study(study_uid), self._images(study_uid)
+        study, rows = ledger.study(study_uid), images(self._site, study_uid)
         ledger.set_study(study_uid, state=StudyState.WAITING, reason="")
         try:
-            found = choose(_paths(rows), _roles(study.overrides))
+            tolerated = choosing.tolerated_by(self._site.manifest()["tolerates_missing"])
+            found = look(self._site, study, rows)
+            choosing.check(found, tolerated)
             header = found.chosen[Role.T1GD].header
             ids = {str(s.header.get("PatientID", "")).strip() for s in found.chosen.values()}
             if len(ids) > 1:
-                raise HeldError("the three sequences belong to different patients")
+                raise HeldError("the sequences belong to different patients")
         except HeldError as error:
             self.hold(study_uid, str(error))
             return {"outcome": "held", "reason": str(error)}
@@ -176,6 +117,7 @@ class Studies:
             "choice": choice.id,
             "series": {r.value: uid for r, uid in choice.series.items()},
             "instances": {r.value: list(uids) for r, uids in choice.instances.items()},
+            "without": choosing.without(found.chosen),
             "patient_key": key,
             "patient_id_key": self._site.patient_id_key(header),
             "same_person": same,
@@ -208,12 +150,14 @@ class Studies:
             "head_version": head,
             "created": datetime.now(UTC).isoformat(),
             "predecessor": self._predecessor(study_uid),
+            "note": plan["without"],
         }
         return {
             **asdict(recipe),
             "result_id": recipe.result_id,
             "series": plan["series"],
             "instances": plan["instances"],
+            "without": plan["without"],
             "patient_key": plan["patient_key"],
             "patient_id_key": plan["patient_id_key"],
             "same_person": plan["same_person"],
@@ -266,7 +210,9 @@ class Studies:
         report = {"study_uid": study_uid, **recipe, **facts}
         store.write(result_id, results.REPORT, json.dumps(report, indent=1).encode())
         enter_result(self._site, result_id)
-        self._site.ledger.set_study(study_uid, state=StudyState.SEGMENTED, reason="", progress=1.0)
+        self._site.ledger.set_study(
+            study_uid, state=StudyState.SEGMENTED, reason=recipe["without"], progress=1.0
+        )
         return self._deliveries.begin(result_id, study_uid)
 
     def hold(self, study_uid: str, reason: str) -> None:
@@ -294,11 +240,6 @@ class Studies:
 
     # -- small things --------------------------------------------------------------------------
 
-    def _images(self, study_uid: str) -> list[InstanceRow]:
-        """What is kept of a study, without SEGs and without second contents of one UID."""
-        rows = self._site.ledger.instances(study_uid)
-        return [row for row in rows if row.modality != "SEG" and not row.conflict]
-
     def _nothing_new(self, study_uid: str, choice: str) -> str:
         """Why images that came later lead to no new result; empty when they do."""
         made = self._site.ledger.results(study_uid)
@@ -316,7 +257,8 @@ class Studies:
         states = {d.state for d in self._site.ledger.deliveries() if d.result_id == made}
         done = states and states <= {StudyState.DELIVERED.value}
         state = StudyState.DELIVERED if done else StudyState.SEGMENTED
-        self._site.ledger.set_study(study_uid, state=state, reason="")
+        reason = self._site.results.report(made).get("without", "")
+        self._site.ledger.set_study(study_uid, state=state, reason=reason)
 
     def _predecessor(self, study_uid: str) -> dict[str, str] | None:
         """The result of the same study that a new one supersedes."""
@@ -332,7 +274,7 @@ class Studies:
 
     def _task_arguments(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """What every task of a result needs: exactly the files that were chosen."""
-        path_of = {row.sop_instance_uid: row.path for row in self._images(study_uid)}
+        path_of = {row.sop_instance_uid: row.path for row in images(self._site, study_uid)}
         return {
             "folder": str(self._site.results.path(recipe["result_id"], ".").absolute()),
             "series": {
@@ -361,26 +303,6 @@ def enter_result(site: Site, result_id: str) -> None:
             created_at=identity.created.timestamp(),
         )
     )
-
-
-def _paths(rows: list[InstanceRow]) -> list[Path]:
-    """Files of instances."""
-    return [Path(row.path) for row in rows if row.path]
-
-
-def _has_all_roles(study: StudyRow, rows: list[InstanceRow]) -> bool:
-    """Whether the three sequences are found, each without a doubt and without a gap."""
-    try:
-        found = look(_paths(rows), _roles(study.overrides))
-    except HeldError:
-        return False
-    whole = [series for series in found.chosen.values() if not missing_slices(series)]
-    return len(whole) == len(Role)
-
-
-def _roles(overrides: Mapping[str, str]) -> dict[Role, str]:
-    """Role to SeriesInstanceUID."""
-    return {Role(role): uid for role, uid in overrides.items()}
 
 
 def _progress(site: Site, study_uid: str) -> Any:

@@ -77,15 +77,60 @@ def test_a_late_image_makes_a_new_result_only_if_the_choice_changes(world: World
 
 def test_a_study_without_a_sequence_is_held_until_it_comes(world: World) -> None:
     service, study = world.start(), write_study(world.folder / "in")
-    world.send(study.every("FLAIR", "T1GD"))
+    world.send(study.every("T1GD", "T2"))
     world.until_state(study, "held")
-    assert "T2 is missing" in world.state(study.uid)[1]
+    assert "FLAIR is missing" in world.state(study.uid)[1]
     world.until(lambda: [job["state"] for job in overview.jobs(service.site)] == ["held"])
     (job,) = overview.jobs(service.site)
-    assert "T2 is missing" in job["note"]
+    assert "FLAIR is missing" in job["note"]
     assert world.network.calls == []
-    world.send(study.every("T2"))
+    world.send(study.every("FLAIR"))
     world.until_state(study, "delivered")
+
+
+def test_a_study_without_t2_says_so_and_is_done_again_when_it_comes(world: World) -> None:
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every("FLAIR", "T1GD"))
+    world.until_state(study, "delivered")
+    (result,) = service.site.ledger.results(study.uid)
+    assert world.state(study.uid) == ("delivered", "without T2")
+    assert world.seg().SeriesDescription == f"Glioloop {result.result_id[:8]} without T2"
+    assert service.site.results.report(result.result_id)["without"] == "without T2"
+    (job,) = [job for job in overview.jobs(service.site) if job["study_uid"]]
+    assert job["note"].endswith(", head base, without T2")
+    world.send(study.every("T2"))
+    world.until(lambda: len(world.archived) == 2)
+    world.until(lambda: world.state(study.uid) == ("delivered", ""))
+    assert world.seg().SeriesDescription.startswith("Glioloop ")
+    assert "without" not in world.seg().SeriesDescription
+
+
+def test_a_study_of_excluded_series_alone_leaves_nothing_in_the_archive(world: World) -> None:
+    world.start()
+    study = write_study(world.folder / "in", SeriesDescription="ep2d_diff_tra")
+    world.send(study.every())
+    world.until_state(study, "ignored")
+    assert world.state(study.uid)[1] == "each of its 3 series is excluded by a rule for series"
+    assert world.archived == []
+
+
+def test_the_sites_rules_for_series_are_used(world: World) -> None:
+    rules = world.folder / "rules.yaml"
+    rules.write_text("vetoes: [{name: not this scanner, text: [flair]}]\n")
+    world.given = {"identification": {"rules_file": str(rules)}}
+    world.start()
+    study = write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "held")
+    assert "FLAIR is missing" in world.state(study.uid)[1]
+
+
+def test_a_rules_file_that_is_none_keeps_the_service_from_starting(world: World) -> None:
+    rules = world.folder / "rules.yaml"
+    rules.write_text("preferences: [the nicest]\n")
+    world.given = {"identification": {"rules_file": str(rules)}}
+    with pytest.raises(RefusedError, match="the nicest"):
+        world.start()
 
 
 def test_a_listed_study_is_complete_at_once(world: World) -> None:

@@ -1,0 +1,117 @@
+"""When a study is complete, and whether it is worked on: then its job is queued."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from converter.identify import Identification
+from converter.series import missing_slices, scan
+from glioloop import choice, jobs, scope
+from glioloop.ledger_schema import InstanceRow, StudyRow, StudyState
+from glioloop.site import Site
+from listener.completeness import State, decide
+from study.errors import HeldError
+from study.tissue import Role
+
+JOB = "infer"
+"""Kind of the job that a complete study gets."""
+
+
+class Judge:
+    """Looks at studies in which something arrived. All that it knows is in the site's stores."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def look_at(self, study: StudyRow, now: float) -> float | None:
+        """Start inference when a study is complete, or lacks something for long enough.
+
+        Returns
+        -------
+        float or None
+            When to look again if nothing arrives before; None when it is judged.
+        """
+        wanted = self._site.settings.completeness
+        rows = images(self._site, study.study_uid)
+        listed = set(study.expected)
+        here = bool(listed) and listed <= self._site.ledger.arrived(study.study_uid)
+        quiet_at = study.last_arrival + wanted.quiet_seconds
+        if not rows:
+            return now + max(wanted.quiet_seconds, 1.0)
+        if not here and now < quiet_at:
+            return quiet_at
+        decision = decide(
+            study.last_arrival,
+            now,
+            self._has_all_roles(study, rows),
+            here,
+            wanted.quiet_seconds,
+            60 * wanted.incomplete_after_minutes,
+        )
+        if decision.state is State.WAIT:
+            return decision.look_again_at
+        self._begin(study, rows)
+        return None
+
+    def _begin(self, study: StudyRow, rows: list[InstanceRow]) -> None:
+        """Queue the job for exactly these images; one that was queued for them is not repeated."""
+        reason = self._outside(study, rows)
+        ledger = self._site.ledger
+        if reason:
+            ledger.set_study(study.study_uid, state=StudyState.IGNORED, reason=reason)
+        else:
+            uids = sorted(row.sop_instance_uid for row in rows)
+            digest = hashlib.sha256("\n".join(uids).encode()).hexdigest()[:12]
+            job_id = f"{JOB}:{study.study_uid}:{digest}"
+            if study.judged != digest:
+                if jobs.ended(job_id):  # the ledger was lost, and with it what the job wrote
+                    job_id = f"{job_id}:{int(time.time())}"
+                ledger.set_study(
+                    study.study_uid, state=StudyState.WAITING, reason="", judged=digest
+                )
+            jobs.start(JOB, study.study_uid, 0, job_id=job_id)
+        ledger.settle(study)
+
+    def _outside(self, study: StudyRow, rows: list[InstanceRow]) -> str:
+        """Why a study is not in scope."""
+        headers = [series.header for series in scan(_paths(rows)).series]
+        try:
+            evidence = look(self._site, study, rows).evidence
+        except HeldError:  # whatever it is, the job says it
+            evidence = ()
+        callers = {row.calling_ae for row in rows}
+        return scope.outside(self._site.settings.scope, headers, callers, evidence)
+
+    def _has_all_roles(self, study: StudyRow, rows: list[InstanceRow]) -> bool:
+        """Whether the three sequences are found, each without a doubt and without a gap."""
+        try:
+            found = look(self._site, study, rows)
+        except HeldError:
+            return False
+        whole = [series for series in found.chosen.values() if not missing_slices(series)]
+        return len(whole) == len(Role)
+
+
+def images(site: Site, study_uid: str) -> list[InstanceRow]:
+    """What is kept of a study, without SEGs and without second contents of one UID."""
+    rows = site.ledger.instances(study_uid)
+    return [row for row in rows if row.modality != "SEG" and not row.conflict]
+
+
+def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Identification:
+    """Which series of a study is which, by the site's rules and what a person said.
+
+    Raises
+    ------
+    HeldError
+        If no readable image is there.
+    """
+    given = {Role(role): uid for role, uid in study.overrides.items()}
+    return choice.look(_paths(rows), given, site.rules)
+
+
+def _paths(rows: list[InstanceRow]) -> list[Path]:
+    """Files of instances."""
+    return [Path(row.path) for row in rows if row.path]
