@@ -6,13 +6,17 @@ a row of a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from pydicom import Dataset
 
+from converter.extent import Extent, measure
+from converter.frames import Frames, read_frames, sources, value_of
+from converter.private import b_value, pulse_sequence, scanning_technique
 from converter.series import Series
+from converter.times import seconds_of_day, when
 
 NUMBERS = ("EchoTime", "RepetitionTime", "InversionTime", "DiffusionBValue", "SeriesNumber")
 
@@ -37,7 +41,26 @@ CODES = (
     "ContrastBolusIngredient",
     "ContrastBolusStartTime",
     "ContrastBolusAgentSequence",
+    "ContrastBolusAgentAdministered",
+    "DiffusionDirectionality",
 )
+
+LABELS = (
+    "Manufacturer",
+    "ManufacturerModelName",
+    "StationName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+    "InstitutionName",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "SequenceName",
+    "PulseSequenceName",
+    "BodyPartExamined",
+    "ImageType",
+)
+"""What a site's own rules can look at, as text."""
 
 SYNONYMS = {
     "EffectiveEchoTime": "EchoTime",
@@ -45,10 +68,6 @@ SYNONYMS = {
     "PulseSequenceName": "SequenceName",
 }
 """Keywords of enhanced images, and those of classic images that mean the same."""
-
-GE_PULSE_SEQUENCE = (0x0019, 0x109C)
-PHILIPS_TECHNIQUE = (0x2001, 0x1020)
-"""Private elements that name the pulse sequence, where (0018,0024) *Sequence Name* is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +88,17 @@ class Attributes:
         Finite numbers, by keyword; milliseconds for times.
     patterns
         Names of sequences in lower case: ``SequenceName``, ``ScanningTechnique``.
+    labels
+        Texts that a site's own rules can look at, by keyword (`LABELS`).
     time
         Seconds of acquisition since some midnight, if known.
+    images
+        Number of images, or of frames, if known.
     slices, coverage_mm, spacing_mm
-        Number of slices, extent along the stack, and distance between slices, if known.
+        Number of places with an image, extent along the stack, and distance between slices, if
+        known.
+    gaps
+        How many slices are missing between the first and the last.
     normal
         Direction along which slices are stacked, if known.
     """
@@ -85,10 +111,13 @@ class Attributes:
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     patterns: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     time: float | None = None
+    images: int | None = None
     slices: int | None = None
     coverage_mm: float | None = None
     spacing_mm: float | None = None
+    gaps: int = 0
     normal: tuple[float, ...] | None = None
 
     @property
@@ -105,42 +134,45 @@ class Attributes:
 
 def of_series(series: Series) -> Attributes:
     """Attributes of a series, from its first header and the positions of its instances."""
-    sources = list(_sources(series.header))
-    texts = {k: _text(sources, k) for k in ("SeriesDescription", "ProtocolName")}
-    codes = {k: found for k in CODES if (found := _codes(sources, k))}
+    header = series.header
+    found = list(sources(header))
+    codes = {k: code for k in CODES if (code := _codes(found, k))}
     numbers: dict[str, float] = {}
     for keyword in (*NUMBERS, *(k for k, v in SYNONYMS.items() if v in NUMBERS)):
-        value = _number(_first(sources, keyword))
+        value = _number(_first(found, keyword))
         if value is not None:
             numbers.setdefault(SYNONYMS.get(keyword, keyword), value)
+    frames = read_frames(header)
+    if frames.diffusion:
+        codes["DiffusionDirectionality"] = ("DIRECTIONAL",)
+    weightings = [b_value(header), numbers.get("DiffusionBValue"), *frames.b_values]
+    weightings += [instance.b_value for instance in series.instances]
+    known = [b for b in weightings if b is not None]
+    if known:
+        numbers["DiffusionBValue"] = max(known)
+    names = [_text(found, k) for k in ("SequenceName", "PulseSequenceName")]
     patterns = {
-        "SequenceName": " ".join(
-            filter(
-                None,
-                [
-                    _text(sources, "SequenceName"),
-                    _text(sources, "PulseSequenceName"),
-                    _private(series.header, GE_PULSE_SEQUENCE),
-                ],
-            )
-        ).lower(),
-        "ScanningTechnique": _private(series.header, PHILIPS_TECHNIQUE).lower(),
+        "SequenceName": " ".join(filter(None, [*names, pulse_sequence(header)])).lower(),
+        "ScanningTechnique": scanning_technique(header).lower(),
     }
-    normal, coverage, spacing = _stack(series)
+    extent = _extent(series, frames)
     return Attributes(
         series_uid=series.series_uid,
         part=series.part,
         study=series.study_uid,
-        description=texts["SeriesDescription"],
-        protocol=texts["ProtocolName"],
+        description=_text(found, "SeriesDescription"),
+        protocol=_text(found, "ProtocolName"),
         codes=codes,
         numbers=numbers,
         patterns=patterns,
-        time=_time(sources),
-        slices=series.slices,
-        coverage_mm=coverage,
-        spacing_mm=spacing,
-        normal=normal,
+        labels={k: label for k in LABELS if (label := _text(found, k))},
+        time=when(found),
+        images=series.slices,
+        slices=extent.slices or series.slices,
+        coverage_mm=extent.coverage_mm,
+        spacing_mm=extent.spacing_mm,
+        gaps=extent.gaps,
+        normal=extent.normal,
     )
 
 
@@ -172,29 +204,22 @@ def of_row(row: Mapping[str, str], number: int) -> Attributes:
         codes=codes,
         numbers=numbers,
         patterns={"SequenceName": " ".join(filter(None, names)).lower()},
-        time=_seconds(cells.get("AcquisitionTime") or cells.get("SeriesTime") or ""),
+        labels={k: cells[k] for k in LABELS if k in cells},
+        time=seconds_of_day(cells.get("AcquisitionTime") or cells.get("SeriesTime") or ""),
     )
-
-
-def _sources(header: Dataset) -> Iterator[Dataset]:
-    """The header and, for enhanced images, the macros of its first frame and of all frames."""
-    yield header
-    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        for group in (header.get(keyword) or [])[:1]:
-            for element in group:
-                if element.VR == "SQ" and len(element.value):
-                    yield element.value[0]
 
 
 def _first(sources: Sequence[Dataset], keyword: str) -> object:
     """First value that is there and not empty."""
-    values = (source[keyword].value for source in sources if keyword in source)
+    values = (value_of(source, keyword) for source in sources)
     return next((value for value in values if value not in (None, "")), None)
 
 
 def _text(sources: Sequence[Dataset], keyword: str) -> str:
     """A value as text."""
     value = _first(sources, keyword)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "\\".join(str(part).strip() for part in value)
     return "" if value is None else str(value).strip()
 
 
@@ -221,38 +246,9 @@ def _number(value: object) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _private(header: Dataset, tag: tuple[int, int]) -> str:
-    """A private element as text, or nothing."""
-    if tag not in header:
-        return ""
-    value = header[tag].value
-    return value.decode("ascii", "ignore") if isinstance(value, bytes) else str(value)
-
-
-def _time(sources: Sequence[Dataset]) -> float | None:
-    """When the series was acquired, in seconds of its day."""
-    whole = _text(sources, "AcquisitionDateTime")[8:]
-    return _seconds(whole or _text(sources, "AcquisitionTime") or _text(sources, "SeriesTime"))
-
-
-def _seconds(text: str) -> float | None:
-    """Seconds of a day from HHMMSS.FFFFFF (PS3.5 table 6.2-1, TM)."""
-    digits = text.replace(":", "").split("+")[0].split("-")[0].strip()
-    hour, minute, second = _number(digits[:2]), _number(digits[2:4]), _number(digits[4:] or "0")
-    if hour is None or minute is None or second is None:
-        return None
-    return hour * 3600 + minute * 60 + second
-
-
-def _stack(series: Series) -> tuple[tuple[float, ...] | None, float | None, float | None]:
-    """Normal, coverage along it, and distance between slices (mm), where positions are known."""
+def _extent(series: Series, frames: Frames) -> Extent:
+    """Where the slices lie, as the frames or the instances say."""
+    if frames.positions:
+        return measure(frames.positions, frames.orientations)
     known = [(i.position, i.orientation) for i in series.instances if i.position and i.orientation]
-    if len(known) < 2:
-        return None, None, None
-    orientation = np.array(known[0][1])
-    normal = np.cross(orientation[:3], orientation[3:])
-    along = np.unique(np.round(np.array([position for position, _ in known]) @ normal, 2))
-    if len(along) < 2:
-        return tuple(normal), 0.0, None
-    spacing = float(np.median(np.diff(along)))
-    return tuple(normal), float(along[-1] - along[0]) + spacing, spacing
+    return measure([position for position, _ in known], [at for _, at in known])

@@ -14,7 +14,7 @@ import numpy as np
 
 from converter.attributes import Attributes
 from converter.evidence import PERFUSION, Evidence, Fired, Named
-from converter.names import first_match, without
+from converter.names import first_match, without, words
 from converter.rules import Rules
 
 ABOUT = "contrast"
@@ -33,7 +33,11 @@ def tell_contrast(
     """
     texts = [_by_name(one, rules) for one in named]
     agents = [_agent(one.series, rules) for one in named]
-    acquired = [place for place, one in enumerate(named) if _acquired(one.series)]
+    acquired = [
+        place
+        for place, (one, found) in enumerate(zip(named, evidence, strict=True))
+        if _acquired(one.series) and not _localizes(found)
+    ]
     informative, why_not = _informative([agents[p] for p in acquired], [texts[p] for p in acquired])
     seen = [
         one.series.time
@@ -43,7 +47,7 @@ def tell_contrast(
     given = min(seen, default=None)
     told = []
     for place, found in enumerate(evidence):
-        if found.sequence != "T1":
+        if found.sequence != "T1" or found.by_site():
             told.append(found)
             continue
         text = texts[place]
@@ -85,9 +89,21 @@ def _agent(series: Attributes, rules: Rules) -> str | None:
     """Keyword of the first header attribute that names a contrast agent."""
     for keyword in rules.contrast.agent:
         values = series.codes.get(keyword, ())
-        if any(value not in rules.contrast.no_agent for value in values):
+        if any(_names_agent(value, rules) for value in values):
             return keyword
     return None
+
+
+def _names_agent(value: str, rules: Rules) -> bool:
+    """Whether a value of an attribute of contrast says more than that there was none."""
+    if value in rules.contrast.no_agent or not value.strip("0. "):
+        return False
+    return first_match(words(value, rules.vocabulary), rules.contrast.without) is None
+
+
+def _localizes(found: Evidence) -> bool:
+    """Whether a series is a localizer: acquired before anyone typed in an agent."""
+    return any(r.about == "veto" and "localizer" in r.what.lower() for r in found.rules)
 
 
 def _acquired(series: Attributes) -> bool:
@@ -99,7 +115,7 @@ def _acquired(series: Attributes) -> bool:
 def _informative(agents: Sequence[str | None], texts: Sequence[Fired | None]) -> tuple[bool, str]:
     """Whether the header's agent tells series apart, and why not."""
     if all(agents) and len(agents) > 1:
-        return False, "so does the header of every series of the study"
+        return False, "so does the header of every other series of the study"
     pairs = zip(agents, texts, strict=True)
     if any(agent and text is not None and text.weight < 0 for agent, text in pairs):
         return False, "so does that of a series without contrast by its name"
@@ -108,6 +124,8 @@ def _informative(agents: Sequence[str | None], texts: Sequence[Fired | None]) ->
 
 def _shows(found: Evidence, text: Fired | None, agent: str | None) -> bool:
     """Whether a series shows that contrast had been given when it was acquired."""
+    if found.by_site():
+        return found.sequence == "T1GD"
     if found.sequence == "T1":
         by_name = text is not None and text.weight > 0
         denied = text is not None and text.weight < 0
@@ -151,10 +169,12 @@ def _twins(one: Named, other: Named) -> bool:
     a, b = one.series, other.series
     if one.description != other.description or a.slices != b.slices:
         return False
-    if a.normal is None or b.normal is None:
+    if (a.normal is None) != (b.normal is None):
         return False
     timing = ("EchoTime", "RepetitionTime", "InversionTime")
     same_timing = all(
         np.isclose(a.numbers.get(k, 0.0), b.numbers.get(k, 0.0), rtol=0.02) for k in timing
     )
+    if a.normal is None or b.normal is None:
+        return same_timing
     return same_timing and abs(float(np.dot(a.normal, b.normal))) > 0.99

@@ -16,6 +16,9 @@ OTHER = "OTHER"
 PERFUSION = "perfusion with contrast"
 """Veto that also tells when contrast was given."""
 
+SITE = "site"
+"""What a site's own override is about: it decides the class, and no other rule is asked."""
+
 
 @dataclass(frozen=True)
 class Fired:
@@ -65,6 +68,27 @@ class Evidence:
         """Why this series is no candidate, in words; empty where nothing speaks against it."""
         return "; ".join(rule.what for rule in self.rules if rule.about in {"veto", "unfit"})
 
+    def why(self) -> str:
+        """Why it is what it is, in words: what spoke for its class, or against every class."""
+        if self.sequence == OTHER:
+            near = [r for r in self.rules if r.weight > 0]
+            said = "not enough for any class: " + _told(near) if near else "no rule knows it"
+            return self.by_site() or self.against() or said
+        speaks = {self.sequence, "T1" if self.sequence == "T1GD" else "", "contrast", SITE}
+        spoken = [r for r in self.rules if r.about in speaks and (r.weight > 0 or not r.weight)]
+        denied = [r for r in self.rules if r.about == "contrast" and r.weight < 0]
+        unfit = [f"left out: {self.against()}"] if not self.fit else []
+        return "; ".join([_told([*spoken, *denied]), *unfit])
+
+    def by_site(self) -> str:
+        """The site's override that decided its class; empty where none did."""
+        return next((rule.what for rule in self.rules if rule.about == SITE), "")
+
+    @property
+    def held(self) -> bool:
+        """Whether a person must say what it is, or whether contrast was given."""
+        return not self.certain or not self.contrast_known
+
 
 @dataclass(frozen=True)
 class Named:
@@ -105,6 +129,13 @@ def classify(named: Named, rules: Rules) -> Evidence:
         description=series.description,
         sequence=OTHER,
     )
+    for override in rules.overrides:
+        what = override.fires(series)
+        if what is not None:
+            incomplete = _incomplete(series, rules)
+            fit = not incomplete and override.sequence != OTHER
+            said = (Fired(SITE, what), *incomplete)
+            return replace(blank, sequence=override.sequence, fit=fit, rules=said)
     fired = _fired("veto", rules.vetoes, series, name)
     unfit = _unfit(named, rules)
     blank = replace(blank, fit=not unfit and not fired)
@@ -132,14 +163,42 @@ def _fired(
     return [Fired(about, what, rule.weight) for rule, what in found if what is not None]
 
 
+def _told(rules: Sequence[Fired]) -> str:
+    """What fired, in words."""
+    return "; ".join(rule.what for rule in rules)
+
+
 def _unfit(named: Named, rules: Rules) -> list[Fired]:
     """Why a series may not be given to the network, whatever its sequence is."""
-    series = named.series
-    fired = _fired("unfit", rules.unfit, series, (*named.description, "|", *named.protocol))
+    both = (*named.description, "|", *named.protocol)
+    fired = _fired("unfit", rules.unfit, named.series, both)
+    region = _elsewhere(named, rules)
+    fired += [Fired("unfit", f"another body region ('{region}')")] if region else []
+    return fired + _incomplete(named.series, rules)
+
+
+def _elsewhere(named: Named, rules: Rules) -> str | None:
+    """The word for another region than the head, of the first text that speaks of any region."""
+    study = words(named.series.labels.get("StudyDescription", ""), rules.vocabulary)
+    for text in (named.description, named.protocol, study):
+        if first_match(text, rules.head):
+            return None
+        region = first_match(text, rules.elsewhere)
+        if region:
+            return region
+    return None
+
+
+def _incomplete(series: Attributes, rules: Rules) -> list[Fired]:
+    """Why there is not one stack of enough slices over enough of the head."""
+    fired = []
     if series.slices is not None and series.slices < rules.min_slices:
         fired.append(Fired("unfit", f"{series.slices} slices; {rules.min_slices} are needed"))
     covered = series.coverage_mm
     if covered is not None and covered < rules.min_coverage_mm:
         what = f"covers {covered:.0f} mm; {rules.min_coverage_mm:.0f} mm are needed"
+        fired.append(Fired("unfit", what))
+    if series.slices is not None and series.images is not None and series.images > series.slices:
+        what = f"{series.images} images at {series.slices} places: repeated in time, or mixed"
         fired.append(Fired("unfit", what))
     return fired

@@ -1,9 +1,4 @@
-"""Which series of a study is FLAIR, T1 with contrast, and T2: chosen, ambiguous or missing.
-
-Nothing is guessed. Where several series of one class are left, the preferences of the rules decide;
-where the class itself is in doubt, or nothing tells whether contrast was given, the role is
-ambiguous and a person decides.
-"""
+"""Which series of a study is FLAIR, T1 with contrast, and T2: chosen, ambiguous or missing."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ from typing import Any
 from converter.attributes import Attributes, of_series
 from converter.contrast import tell_contrast
 from converter.evidence import Evidence, Fired, classify, read_names
-from converter.preferences import rank
+from converter.roles import Decision, decide
 from converter.rules import Rules, load
 from converter.series import Series, split
 from study.errors import RefusedError
@@ -28,41 +23,45 @@ class Identification:
 
     Parameters
     ----------
-    chosen
-        The series for each role that is clear.
-    ambiguous
-        The series between which a person must choose, for each role that is not.
-    missing
-        Roles for which there is nothing.
+    parts
+        The series, or the parts of those that mix several.
     evidence
-        One entry for each series, or part of a series that mixes several.
+        One entry for each part, in the same order.
+    decision
+        Which of them plays which role.
     """
 
-    chosen: Mapping[Role, Series]
-    ambiguous: Mapping[Role, tuple[Evidence, ...]]
-    missing: tuple[Role, ...]
+    parts: tuple[Series, ...]
     evidence: tuple[Evidence, ...]
+    decision: Decision
+
+    @property
+    def chosen(self) -> Mapping[Role, Series]:
+        """The series for each role that is clear."""
+        return {role: self.parts[place] for role, place in self.decision.chosen.items()}
+
+    @property
+    def ambiguous(self) -> Mapping[Role, tuple[Evidence, ...]]:
+        """The series between which a person must choose, for each role that is not clear."""
+        among = self.decision.ambiguous
+        return {role: tuple(self.evidence[p] for p in places) for role, places in among.items()}
+
+    @property
+    def missing(self) -> tuple[Role, ...]:
+        """Roles for which there is nothing."""
+        return self.decision.missing
 
     def explain(self) -> str:
-        """One clear sentence for each problem; empty where every role is chosen."""
-        problems = [_of_ambiguous(role, found) for role, found in self.ambiguous.items()]
-        problems += [_of_missing(role, self.evidence) for role in self.missing]
-        return " ".join(problems)
+        """What a person must decide, and what to do; empty where every role is chosen."""
+        return self.decision.explain(self.evidence)
 
     def as_json(self) -> dict[str, Any]:
         """The whole decision as plain values; ``series`` has one entry for each series."""
-        roles = {(s.series_uid, s.part): role.value for role, s in self.chosen.items()}
         return {
-            "chosen": {role.value: s.series_uid for role, s in self.chosen.items()},
-            "ambiguous": {
-                role.value: [found.series_uid for found in among]
-                for role, among in self.ambiguous.items()
-            },
-            "missing": [role.value for role in self.missing],
-            "explanation": self.explain(),
+            **self.decision.as_json(self.evidence),
             "series": [
-                {"role": roles.get((one.series_uid, one.part))} | one.as_json()
-                for one in self.evidence
+                {"role": self.decision.role(place)} | one.as_json()
+                for place, one in enumerate(self.evidence)
             ],
         }
 
@@ -92,30 +91,21 @@ def identify(
     studies = sorted({one.study_uid for one in series})
     if len(studies) > 1:
         raise RefusedError(f"series of {len(studies)} studies are mixed: {', '.join(studies)}")
-    parts = [part for one in series for part in split(one)]
-    known = [of_series(part) for part in parts]
+    parts: list[Series] = []
+    known: list[Attributes] = []
+    for one in series:
+        pieces = split(one)
+        parts += pieces
+        known += _of_one_series([of_series(piece) for piece in pieces])
     evidence = weigh(known, rules)
-    chosen: dict[Role, Series] = {}
-    ambiguous: dict[Role, tuple[Evidence, ...]] = {}
-    missing: list[Role] = []
-    for role in Role:
-        if role in overrides:
-            place = _overridden(role, overrides[role], evidence)
-            by_person = Fired(role.value, "chosen by a person")
-            evidence[place] = replace(evidence[place], rules=(*evidence[place].rules, by_person))
-            chosen[role] = parts[place]
-            continue
-        places = [p for p, one in enumerate(evidence) if one.fit and one.sequence == role]
-        clear = [p for p in places if evidence[p].certain]
-        doubtful = tuple(evidence[p] for p in places) or _doubtful(role, evidence)
-        if clear:
-            best = min(clear, key=lambda p: rank(known[p], rules.preferences, rules.vocabulary))
-            chosen[role] = parts[best]
-        elif doubtful:
-            ambiguous[role] = doubtful
-        else:
-            missing.append(role)
-    return Identification(chosen, ambiguous, tuple(missing), tuple(evidence))
+    fixed: dict[Role, int] = {}
+    for role, series_uid in overrides.items():
+        place = _overridden(role, series_uid, evidence)
+        by_person = Fired(role.value, "chosen by a person")
+        evidence[place] = replace(evidence[place], rules=(*evidence[place].rules, by_person))
+        fixed[role] = place
+    decision = decide(known, evidence, rules, fixed)
+    return Identification(tuple(parts), tuple(evidence), decision)
 
 
 def weigh(study: Sequence[Attributes], rules: Rules | None = None) -> list[Evidence]:
@@ -125,46 +115,18 @@ def weigh(study: Sequence[Attributes], rules: Rules | None = None) -> list[Evide
     return tell_contrast(named, [classify(one, rules) for one in named], rules)
 
 
+def _of_one_series(parts: Sequence[Attributes]) -> list[Attributes]:
+    """Parts of one series: where one is diffusion-weighted, the part with b = 0 is no T2."""
+    weightings = [part.numbers.get("DiffusionBValue", 0.0) for part in parts]
+    if not any(weightings):
+        return list(parts)
+    numbers = {"DiffusionBValue": max(weightings)}
+    return [replace(part, numbers={**part.numbers, **numbers}) for part in parts]
+
+
 def _overridden(role: Role, series_uid: str, evidence: Sequence[Evidence]) -> int:
     """Place of the series that a person named; its part of that role where it has several."""
     places = [p for p, one in enumerate(evidence) if one.series_uid == series_uid]
     if not places:
         raise RefusedError(f"{role}={series_uid} names no series of this study")
     return next((p for p in places if evidence[p].sequence == role), places[0])
-
-
-def _doubtful(role: Role, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """T1 series of which nothing tells whether contrast was given."""
-    if role is not Role.T1GD:
-        return ()
-    return tuple(e for e in evidence if e.fit and e.sequence == "T1" and not e.contrast_known)
-
-
-def _called(found: Evidence) -> str:
-    """A series as a person finds it again."""
-    number = "without a number" if found.number is None else f"{found.number}"
-    part = f", {found.part}" if found.part else ""
-    return f"series {number} ({found.series_uid}{part})"
-
-
-def _of_ambiguous(role: Role, among: Sequence[Evidence]) -> str:
-    """What must be decided."""
-    listed = ", ".join(_called(found) for found in among)
-    if any(not found.contrast_known for found in among):
-        why = "nothing tells whether contrast was given in"
-    else:
-        why = "more than one class fits"
-    return f"{role} is ambiguous: {why} {listed}; name it with {role}=<SeriesInstanceUID>."
-
-
-def _of_missing(role: Role, evidence: Sequence[Evidence]) -> str:
-    """What is not there, and what came nearest."""
-    said = [
-        f"{_called(one)} was left out: {one.against()}."
-        for one in evidence
-        if one.sequence == role and not one.fit
-    ]
-    if role is Role.T1GD:
-        plain = [_called(one) for one in evidence if one.sequence == "T1" and one.contrast_known]
-        said += [f"T1 without contrast: {', '.join(plain)}."] if plain else []
-    return " ".join([f"{role} is missing: none of {len(evidence)} series is one.", *said[:3]])

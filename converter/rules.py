@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import Any
 
 import yaml
 
-from converter.attributes import Attributes
+from converter.attributes import LABELS, Attributes
 from converter.names import Vocabulary, first_match
 from converter.preferences import PREFERENCES
 from study.errors import RefusedError
+
+SEQUENCES = ("FLAIR", "T1GD", "T1", "T2", "OTHER")
+"""What a series can be."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,32 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Override:
+    """What a site knows of its own scanners: a class for series whose attributes fit patterns.
+
+    Parameters
+    ----------
+    match
+        Shell-style patterns of whole values, in any case, by keyword
+        (`converter.attributes.LABELS`); all must fit.
+    sequence
+        FLAIR, T2, T1 (without contrast), T1GD or OTHER.
+    """
+
+    name: str
+    match: Mapping[str, str]
+    sequence: str
+
+    def fires(self, series: Attributes) -> str | None:
+        """What fitted, in words, or None."""
+        for keyword, pattern in self.match.items():
+            if not fnmatchcase(series.labels.get(keyword, "").upper(), pattern.upper()):
+                return None
+        said = ", ".join(f"{keyword} {pattern}" for keyword, pattern in self.match.items())
+        return f"{self.name} ({said})"
+
+
+@dataclass(frozen=True)
 class Contrast:
     """How contrast is told: words, header attributes, time."""
 
@@ -99,6 +129,7 @@ class Contrast:
 class Rules:
     """A whole rule set."""
 
+    overrides: tuple[Override, ...]
     vetoes: tuple[Rule, ...]
     unfit: tuple[Rule, ...]
     classes: Mapping[str, tuple[Rule, ...]]
@@ -106,6 +137,8 @@ class Rules:
     margin: float
     contrast: Contrast
     study_level: tuple[str, ...]
+    head: tuple[str, ...]
+    elsewhere: tuple[str, ...]
     preferences: tuple[str, ...]
     min_slices: int
     min_coverage_mm: float
@@ -167,11 +200,15 @@ def _rules(raw: Mapping[str, Any]) -> Rules:
         )
         vetoes = tuple(_rule(one) for one in raw["vetoes"])
         unfit = tuple(_rule(one) for one in raw["unfit"])
+        strange = set(raw) - set(_text())
+        if strange:
+            raise ValueError(f"there is no section {', '.join(sorted(map(str, strange)))}")
         strange = set(raw["preferences"]) - set(PREFERENCES)
         if strange:
             raise ValueError(f"there is no preference {', '.join(sorted(strange))}")
         every = [*vetoes, *unfit, *(rule for rules in classes.values() for rule in rules)]
         return Rules(
+            overrides=tuple(_override(one) for one in raw["overrides"]),
             vetoes=vetoes,
             unfit=unfit,
             classes=classes,
@@ -179,10 +216,12 @@ def _rules(raw: Mapping[str, Any]) -> Rules:
             margin=float(raw["margin"]),
             contrast=contrast,
             study_level=tuple(raw["names"]["study_level"]),
+            head=tuple(map(str, raw["body"]["head"])),
+            elsewhere=tuple(map(str, raw["body"]["elsewhere"])),
             preferences=tuple(raw["preferences"]),
             min_slices=int(raw["stack"]["min_slices"]),
             min_coverage_mm=float(raw["stack"]["min_coverage_mm"]),
-            vocabulary=_vocabulary(raw["names"], every, contrast),
+            vocabulary=_vocabulary(raw["names"], every, contrast, raw["body"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         told_wrong = f"{type(error).__name__}: {error}"
@@ -197,11 +236,31 @@ def _rule(raw: Mapping[str, Any]) -> Rule:
     return Rule(**{**raw, **lists})
 
 
-def _vocabulary(names: Mapping[str, Any], rules: Sequence[Rule], contrast: Contrast) -> Vocabulary:
+def _override(raw: Mapping[str, Any]) -> Override:
+    """One override; a key, keyword or class that is unknown raises ValueError or TypeError."""
+    strange = set(raw) - {"name", "match", "class"}
+    strange |= set(raw["match"]) - set(LABELS)
+    if strange or not raw["match"]:
+        told = f"it has {', '.join(sorted(map(str, strange)))}" if strange else "it matches nothing"
+        raise ValueError(f"override '{raw['name']}': {told}; match can hold {', '.join(LABELS)}")
+    if raw["class"] not in SEQUENCES:
+        raise ValueError(f"override '{raw['name']}': class {raw['class']}, not {SEQUENCES}")
+    match = {str(keyword): str(pattern) for keyword, pattern in raw["match"].items()}
+    return Override(str(raw["name"]), match, str(raw["class"]))
+
+
+def _vocabulary(
+    names: Mapping[str, Any],
+    rules: Sequence[Rule],
+    contrast: Contrast,
+    body: Mapping[str, Sequence[str]],
+) -> Vocabulary:
     """All words that rules know; those of four letters or more may also be glued together."""
     phrases = [p for rule in rules for p in (*rule.text, *rule.unless_text)]
+    phrases += [*body["head"], *body["elsewhere"]]
     phrases += [*contrast.with_, *contrast.without, *names["replace"], *names["study_level"]]
     known = {word for phrase in phrases for word in phrase.rstrip("*").split()}
     glue = {str(word) for word in names["glue"]} | {word for word in known if len(word) >= 4}
     replace = {str(k): str(v) for k, v in names["replace"].items()}
-    return Vocabulary(frozenset(known), frozenset(glue), replace)
+    telling = frozenset(map(str, names["telling"]))
+    return Vocabulary(frozenset(known), frozenset(glue) | telling, telling, replace)

@@ -1,4 +1,4 @@
-"""``glioloop serve``, ``check``, ``identify``, ``segment``, ``learn`` and ``version``."""
+"""``glioloop serve``, ``check``, ``segment``, ``learn`` and ``version``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PathArgument = Annotated[Path, typer.Argument(help="DICOM files, or a folder of 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
-    for command in (serve, check, identify, segment, learn, version):
+    for command in (serve, check, segment, learn, version):
         parent.command()(command)
 
 
@@ -53,23 +53,6 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     show([finding.as_row() for finding in found], as_json=as_json, title="check")
     if not all(finding.fine for finding in found):
         raise FailedError("not everything is as it should be")
-
-
-def identify(path: PathArgument, as_json: JsonOption = False) -> None:
-    """Say which series is FLAIR, T1gd and T2, and why."""
-    from glioloop.offline import identify_studies  # noqa: PLC0415
-
-    found = identify_studies(path)
-    if as_json:
-        show_json({uid: one.as_json() for uid, one in found.items()})
-        return
-    for study_uid, one in found.items():
-        rows = [
-            {k: row[k] for k in ("role", "number", "description", "sequence", "series_uid")}
-            for row in one.as_json()["series"]
-        ]
-        show(rows, as_json=False, title=f"study {study_uid}")
-        out.print(one.explain() or "All three sequences were found.", markup=False)
 
 
 def segment(

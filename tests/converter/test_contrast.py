@@ -59,7 +59,8 @@ def test_an_agent_in_every_header_tells_nothing():
     study = [series(name, agent="DOTAREM") for name in ("localizer", "T2", "T1 AX")]
     assert told(*study)[2] == ("T1", False)
     assert reasons(*study)[0] == (
-        "the header names ContrastBolusAgent, but so does the header of every series of the study"
+        "the header names ContrastBolusAgent,"
+        " but so does the header of every other series of the study"
     )
 
 

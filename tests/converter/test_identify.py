@@ -39,7 +39,10 @@ def test_the_three_roles_are_chosen_by_name(dicom):
 def test_a_missing_sequence_is_said(dicom):
     found = identify(study(dicom, "T1post", "FLAIR"))
     assert found.missing == (Role.T2,)
-    assert found.explain() == "T2 is missing: none of 2 series is one."
+    assert found.explain() == (
+        "T2 is missing: none of 2 series is one."
+        " Send it, or name a series with T2=<SeriesInstanceUID>."
+    )
 
 
 def test_a_series_with_too_few_slices_is_said_and_not_chosen(dicom):
