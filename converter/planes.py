@@ -14,28 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread
-from pydicom.pixels.utils import pixel_array
 
-from converter.series import ORIENTATION_TOLERANCE, READ_ERRORS, Series
+from converter.decode import stored_values
+from converter.files import READ_ERRORS, is_uid
+from converter.pixels import MAX_VOXELS, check_image
+from converter.series import Series
 from study.errors import HeldError
 
 MIN_SLICES = 3
 """Fewest slices that make a volume."""
 
-MAX_VOXELS = 2**29
-"""Most voxels of a series (2 GiB as float32); far above any head, far below a nonsense header."""
+MAX_SLICES = 2048
+"""Most slices that make a volume; series of more are time courses, or nonsense."""
 
-POSITION_TOLERANCE_MM = 0.1
-"""How far a slice may lie from its place on an even grid: positions are written rounded."""
+SKEW_TOLERANCE = 2e-3
+"""How far direction cosines may be from unit length and a right angle; rounded to three decimals,
+they are so far."""
 
-DUPLICATE_MM = 0.01
-"""Slices nearer to one another than this share one position."""
+MAX_MM = 1e4
+"""Largest position or size (mm) that is believed: ten metres."""
 
-TILT_TOLERANCE_DEG = 0.2
-"""Largest angle between stacking direction and normal that rounding of positions explains."""
+MAX_RESCALE = 1e12
+"""Largest slope or intercept that is believed."""
 
-SPACING_TOLERANCE = 1e-4
-"""Relative difference of (0028,0030) *Pixel Spacing* within a series that rounding explains."""
+MOSAIC = "MOSAIC"
+"""Value of (0008,0008) *Image Type* by which Siemens marks slices tiled into one image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,94 +64,125 @@ class Plane:
         return self.stored.astype(np.float64) * self.slope + self.intercept
 
 
-def read_planes(series: Series) -> list[Plane]:
-    """Decoded, checked planes of a series in ascending order along their normal.
+def read_planes(series: Series, where: str) -> list[Plane]:
+    """Decoded planes of a series, in the order of its files and frames.
+
+    Parameters
+    ----------
+    series
+        Classic or enhanced multi-frame images.
+    where
+        How messages name the series.
 
     Raises
     ------
     HeldError
-        With the measured numbers: undecodable or missing pixels, colour or inverted images, missing
-        or non-finite geometry, mixed sizes, orientations, spacings or frames of reference, fewer
-        than `MIN_SLICES` slices, gantry tilt, duplicate positions, missing slices, uneven spacing.
+        With what was found: damaged files, too few or too many slices, no MR image, undecodable or
+        missing pixels, missing or non-finite geometry, mosaics.
     """
-    where = f"series {series.series_uid}" + (f" ({series.part})" if series.part else "")
+    _check_instances(series, where)
+    try:
+        images = _read(series, where)
+        uids = [instance.sop_instance_uid for instance in series.instances]
+        stored = stored_values(images, uids, where)
+        return [
+            plane
+            for image, frames in zip(images, stored, strict=True)
+            for plane in _planes(image, frames, where)
+        ]
+    except HeldError:
+        raise
+    except READ_ERRORS as error:
+        # The error's own text may quote what it could not read: a name, an identifier.
+        raise HeldError(
+            f"{where} has a header that cannot be read ({type(error).__name__}); send it again"
+        ) from error
+
+
+def _check_instances(series: Series, where: str) -> None:
+    """Refuse by what the headers alone say, before anything is decoded."""
+    defects = [i for i in series.instances if i.defect]
+    if defects:
+        raise HeldError(
+            f"{where} has {len(defects)} file(s) that cannot be used; the first is SOP Instance UID"
+            f" {defects[0].sop_instance_uid}: {defects[0].defect}; send the series again"
+        )
     if series.slices < MIN_SLICES:
         raise HeldError(f"{where} has {series.slices} slice(s); {MIN_SLICES} are needed")
-    try:
-        _check_size(series, where)
-        planes = [plane for i in series.instances for plane in _planes(dcmread(i.path), where)]
-    except READ_ERRORS as error:
-        if isinstance(error, HeldError):
-            raise
-        # The error's own text may quote what it could not read: a name, an identifier.
-        told = f"{type(error).__name__}, transfer syntax {_syntax(series.header)}"
-        raise HeldError(f"{where} cannot be decoded ({told}); send it uncompressed") from error
-    _check_alike(planes, where)
-    normal = planes[0].normal
-    planes.sort(key=lambda plane: float(plane.position @ normal))
-    _check_stack(planes, where)
-    return planes
-
-
-def _syntax(header: Dataset) -> str:
-    """Name of (0002,0010) *Transfer Syntax UID*."""
-    uid = header.file_meta.get("TransferSyntaxUID")
-    return "unknown" if uid is None else str(uid.name)
-
-
-def _check_size(series: Series, where: str) -> None:
-    """Refuse what would not fit in memory before anything is decoded."""
-    rows, columns = int(series.header.Rows), int(series.header.Columns)
-    if series.slices * rows * columns > MAX_VOXELS:
+    if series.slices > MAX_SLICES:
+        raise HeldError(f"{where} has {series.slices} slices; at most {MAX_SLICES} are accepted")
+    mosaics = sum(MOSAIC in instance.image_type for instance in series.instances)
+    if mosaics:
         raise HeldError(
-            f"{where} has {series.slices} slices of {rows} x {columns}: more than the"
-            f" {MAX_VOXELS} voxels that are accepted"
+            f"{where} has {mosaics} mosaic image(s), slices tiled into one; export it as single"
+            " slices or enhanced multi-frame"
         )
 
 
-def _planes(image: Dataset, where: str) -> Iterator[Plane]:
+def _read(series: Series, where: str) -> list[Dataset]:
+    """The series' objects, checked, with their pixels as they are encoded."""
+    images: list[Dataset] = []
+    voxels = 0
+    for instance in series.instances:
+        image = dcmread(instance.path)
+        voxels += check_image(image, where)
+        if voxels > MAX_VOXELS:
+            raise HeldError(f"{where} has more than the {MAX_VOXELS} voxels that are accepted")
+        images.append(image)
+    return images
+
+
+def _planes(image: Dataset, stored: npt.NDArray[np.generic], where: str) -> Iterator[Plane]:
     """The planes of one object, classic or enhanced multi-frame."""
-    photometric = str(image.get("PhotometricInterpretation", ""))
-    if photometric != "MONOCHROME2" or int(image.get("SamplesPerPixel", 1)) != 1:
-        raise HeldError(f"{where} is {photometric or 'of unknown photometry'}, not MONOCHROME2")
-    stored = pixel_array(image)
-    if "PerFrameFunctionalGroupsSequence" not in image:
-        if stored.ndim != 2:
-            raise HeldError(f"{where} has several frames without positions of their own")
-        yield _plane(stored, [image], where)
+    groups = image.get("PerFrameFunctionalGroupsSequence")
+    if groups is None:
+        if len(stored) != 1:
+            raise HeldError(
+                f"{where} has {len(stored)} frames in one object without positions of their own;"
+                " export it as single slices or enhanced multi-frame"
+            )
+        yield _plane(stored[0], [image], where)
         return
     shared = image.get("SharedFunctionalGroupsSequence") or [Dataset()]
-    frames = stored if stored.ndim == 3 else stored[np.newaxis]
-    groups = image.PerFrameFunctionalGroupsSequence
-    if len(groups) != len(frames):
-        raise HeldError(f"{where} describes {len(groups)} frames and holds {len(frames)}")
-    for one, group in zip(frames, groups, strict=True):
-        macros = [item[0] for source in (group, shared[0]) for item in _macros(source)]
+    if len(groups) != len(stored):
+        raise HeldError(f"{where} describes {len(groups)} frames and holds {len(stored)}")
+    for one, group in zip(stored, groups, strict=True):
+        macros = [item for source in (group, shared[0]) for item in _macros(source)]
         yield _plane(one, [*macros, image], where)
 
 
-def _macros(group: Dataset) -> Iterator[Sequence[Dataset]]:
-    """Non-empty sequences of a functional group."""
-    return (element.value for element in group if element.VR == "SQ" and len(element.value))
+def _macros(group: Dataset) -> Iterator[Dataset]:
+    """The functional groups that place and scale a frame (PS3.3 section C.7.6.16.2)."""
+    for keyword in (
+        "PixelMeasuresSequence",
+        "PlanePositionSequence",
+        "PlaneOrientationSequence",
+        "PixelValueTransformationSequence",
+    ):
+        sequence = group.get(keyword)
+        if sequence:
+            yield sequence[0]
 
 
 def _plane(stored: npt.NDArray[np.generic], sources: Sequence[Dataset], where: str) -> Plane:
     """One plane; each attribute is taken from the first source that has it."""
     spacing = _finite(sources, "PixelSpacing", 2, where)
     orientation = _finite(sources, "ImageOrientationPatient", 6, where)
+    position = _finite(sources, "ImagePositionPatient", 3, where)
     r, c = orientation[:3], orientation[3:]
     skew = max(abs(float(r @ r) - 1.0), abs(float(c @ c) - 1.0), abs(float(r @ c)))
-    if skew > 10 * ORIENTATION_TOLERANCE or spacing.min() <= 0:
+    if skew > SKEW_TOLERANCE or spacing.min() <= 0:
         raise HeldError(
             f"{where} has (0020,0037) Image Orientation (Patient) {orientation.tolist()} and"
             f" (0028,0030) Pixel Spacing {spacing.tolist()}: no right angle or no size"
         )
     frame = str(_first(sources, "FrameOfReferenceUID") or "")
-    if not frame:
+    if not is_uid(frame):
         raise HeldError(f"{where} has no (0020,0052) Frame of Reference UID")
     slope = _finite_or(sources, "RescaleSlope", 1.0, where)
     intercept = _finite_or(sources, "RescaleIntercept", 0.0, where)
-    position = _finite(sources, "ImagePositionPatient", 3, where)
+    if slope == 0.0:
+        raise HeldError(f"{where} has (0028,1053) Rescale Slope 0: nothing of the image is left")
     size = (float(spacing[0]), float(spacing[1]))
     return Plane(stored, slope, intercept, position, orientation, size, frame)
 
@@ -159,13 +193,17 @@ def _first(sources: Sequence[Dataset], keyword: str) -> object:
 
 
 def _finite(
-    sources: Sequence[Dataset], keyword: str, count: int, where: str
+    sources: Sequence[Dataset], keyword: str, count: int, where: str, most: float = MAX_MM
 ) -> npt.NDArray[np.float64]:
     """So many finite numbers of an attribute."""
     value = _first(sources, keyword)
     numbers = np.array([] if value is None or value == "" else value, np.float64).ravel()
-    if numbers.size != count or not np.isfinite(numbers).all():
-        raise HeldError(f"{where}: {keyword} is {value}; {count} finite numbers are needed")
+    if numbers.size != count or not np.isfinite(numbers).all() or np.abs(numbers).max() > most:
+        found = numbers.tolist() if numbers.size else "missing"
+        raise HeldError(
+            f"{where}: {keyword} is {found}; {count} finite numbers are needed, none beyond"
+            f" {most:g}"
+        )
     return numbers
 
 
@@ -173,57 +211,4 @@ def _finite_or(sources: Sequence[Dataset], keyword: str, default: float, where: 
     """One finite number of an attribute, or a default where it is absent."""
     if _first(sources, keyword) in (None, ""):
         return default
-    return float(_finite(sources, keyword, 1, where)[0])
-
-
-def _check_alike(planes: Sequence[Plane], where: str) -> None:
-    """Refuse a mixture of sizes, spacings, orientations or frames of reference."""
-    first = planes[0]
-    sizes = sorted({plane.stored.shape for plane in planes})
-    if len(sizes) > 1:
-        raise HeldError(f"{where} mixes image sizes {sizes}")
-    if any(not np.allclose(p.spacing, first.spacing, rtol=SPACING_TOLERANCE) for p in planes):
-        spacings = sorted({plane.spacing for plane in planes})
-        raise HeldError(f"{where} mixes (0028,0030) Pixel Spacing {spacings} mm")
-    turned = max(float(np.abs(p.orientation - first.orientation).max()) for p in planes)
-    if turned > ORIENTATION_TOLERANCE:
-        raise HeldError(
-            f"{where} mixes orientations: direction cosines differ by up to {turned:.4f};"
-            f" {ORIENTATION_TOLERANCE} is accepted"
-        )
-    frames = {plane.frame_of_reference_uid for plane in planes}
-    if len(frames) > 1:
-        raise HeldError(f"{where} has {len(frames)} frames of reference: {sorted(frames)}")
-
-
-def _check_stack(planes: Sequence[Plane], where: str) -> None:
-    """Refuse duplicate positions, gaps, uneven spacing and gantry tilt; planes are in order."""
-    positions = np.stack([plane.position for plane in planes])
-    along = positions @ planes[0].normal
-    steps = np.diff(along)
-    same = int((steps < DUPLICATE_MM).sum())
-    if same:
-        raise HeldError(
-            f"{where} has {same} slice(s) at a position that another slice of it has, too"
-            f" ({len(planes)} slices at {len(planes) - same} positions)"
-        )
-    usual = float(np.median(steps))
-    even = along[0] + np.arange(len(along)) * (along[-1] - along[0]) / (len(along) - 1)
-    uneven = float(np.abs(along - even).max())
-    if uneven > POSITION_TOLERANCE_MM:
-        gaps = np.rint(steps / usual)
-        if np.abs(steps - gaps * usual).max() <= 2 * POSITION_TOLERANCE_MM and gaps.max() > 1:
-            lost = int(gaps.sum()) - len(steps)
-            raise HeldError(
-                f"{where} lacks {lost} slice(s): steps of {usual:.3f} mm, and"
-                f" of {float(steps.max()):.3f} mm; send the series completely"
-            )
-        raise HeldError(
-            f"{where} is spaced unevenly: steps from {float(steps.min()):.3f} to"
-            f" {float(steps.max()):.3f} mm, off an even grid by up to {uneven:.3f} mm"
-        )
-    stacking = positions[-1] - positions[0]
-    sideways = np.linalg.norm(stacking - (stacking @ planes[0].normal) * planes[0].normal)
-    tilt = float(np.degrees(np.arctan2(sideways, along[-1] - along[0])))
-    if tilt > TILT_TOLERANCE_DEG:
-        raise HeldError(f"{where} is sheared (gantry tilt) by {tilt:.2f} degrees")
+    return float(_finite(sources, keyword, 1, where, MAX_RESCALE)[0])

@@ -7,6 +7,7 @@ and it is `converter.identify` that says why it is no candidate.
 
 from __future__ import annotations
 
+import filecmp
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
+from converter.files import READ_ERRORS, find_files, is_uid, read_file
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -31,23 +32,17 @@ ECHO_TOLERANCE_MS = 2.0
 
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
-READ_ERRORS = (
-    InvalidDicomError,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    RecursionError,
-)
-"""What pydicom raises on files that are no DICOM or broken; RecursionError: nested too deeply."""
+UNREADABLE = "unreadable"
+"""Stands for a value whose bytes are none of its kind: neither a number nor a UID."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One file of a series: what splitting and choosing look at, and where the file lies."""
+    """One file of a series: what splitting and choosing look at, and where the file lies.
+
+    ``defect`` says why the file cannot be used though it belongs to the series, which is held
+    because of it; it is empty for a whole file.
+    """
 
     path: Path = field(repr=False)
     sop_instance_uid: str
@@ -59,6 +54,7 @@ class Instance:
     orientation: tuple[float, ...] | None = None
     position: tuple[float, ...] | None = None
     frames: int = 1
+    defect: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,42 +112,40 @@ def scan(paths: Iterable[Path]) -> Scan:
     Returns
     -------
     Scan
-        Series in order of (0020,0011) *Series Number*, and the files that were refused: not DICOM,
-        broken, without UIDs, a second file with the SOP Instance UID of another one, a series that
-        claims two studies or two patients.
+        Series in order of (0020,0011) *Series Number*, and the files that were refused: no regular
+        file, not DICOM, without UIDs, a second file with the SOP Instance UID of another one, a
+        series that claims two studies or two patients. A broken file that names its series stays in
+        it, with its `Instance.defect`, so that the series is held and not one slice shorter.
     """
     refused: list[Refusal] = []
-    headers: dict[str, list[tuple[Instance, Dataset]]] = {}
-    seen: dict[str, Path] = {}
-    for path in _files(paths):
+    members: dict[str, _Member] = {}
+    for path, unfit in find_files(paths):
         try:
-            header = dcmread(path, stop_before_pixels=True)
-            lacking = [keyword for keyword in NEEDED_UIDS if not header.get(keyword)]
-            if lacking:
-                refused.append(Refusal(path, f"without {', '.join(lacking)}"))
-                continue
-            series_uid, instance = str(header.SeriesInstanceUID), _instance(path, header)
-        except READ_ERRORS as error:
-            # The error's own text may quote what it could not read: a name, an identifier.
-            refused.append(Refusal(path, f"not readable as DICOM ({type(error).__name__})"))
-            continue
-        if instance.sop_instance_uid in seen:
-            twin = f"SOP Instance UID {instance.sop_instance_uid} occurs in a second file"
-            refused.append(Refusal(path, twin))
-            continue
-        seen[instance.sop_instance_uid] = path
-        headers.setdefault(series_uid, []).append((instance, header))
-    series = []
-    for series_uid, members in headers.items():
-        reason = _mixture(series_uid, [header for _, header in members])
-        if reason:
-            refused.extend(Refusal(instance.path, reason) for instance, _ in members)
+            if unfit:
+                raise RefusedError(unfit)
+            member = _read_member(path)
+            uid = member.instance.sop_instance_uid
+            if uid in members:
+                members[uid], how = _beside_twin(members[uid], path)
+                raise RefusedError(f"SOP Instance UID {uid} occurs in a second file, {how}")
+        except RefusedError as error:
+            refused.append(Refusal(path, str(error)))
         else:
-            series.append(_series(series_uid, members))
-    series.sort(key=lambda s: (_number(s.header.get("SeriesNumber")) or 0, s.series_uid))
+            members[uid] = member
+    together: dict[str, list[_Member]] = {}
+    for member in members.values():
+        together.setdefault(member.series_uid, []).append(member)
+    series = []
+    for series_uid, group in together.items():
+        reason = _mixture(series_uid, group)
+        if reason:
+            refused.extend(Refusal(member.instance.path, reason) for member in group)
+        else:
+            series.append(_series(series_uid, group))
+    series.sort(key=lambda found: found[0])
     for refusal in refused:
         logger.warning("a file was refused: %s", refusal.reason)
-    return Scan(tuple(series), tuple(refused))
+    return Scan(tuple(one for _, one in series), tuple(refused))
 
 
 def read_series(paths: Iterable[Path]) -> list[Series]:
@@ -253,48 +247,106 @@ def _orientations(instances: Sequence[Instance]) -> list[str]:
     return names
 
 
-def _files(paths: Iterable[Path]) -> Iterable[Path]:
-    """The files, and those inside the folders, in a stable order."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
-        else:
-            yield path
+@dataclass(frozen=True)
+class _Member:
+    """A file on its way into a series; whatever reading its header can raise has been raised."""
+
+    instance: Instance
+    header: Dataset
+    series_uid: str
+    study_uid: str
+    patient: str
+    series_number: float
 
 
-def _series(series_uid: str, members: list[tuple[Instance, Dataset]]) -> Series:
-    """A series from its instances and their headers."""
-    members = sorted(members, key=lambda m: (m[0].instance_number or 0, m[0].sop_instance_uid))
-    header = members[0][1]
-    instances = tuple(instance for instance, _ in members)
-    return Series(series_uid, str(header.StudyInstanceUID), instances, header)
+def _read_member(path: Path) -> _Member:
+    """Read what makes a file part of a series."""
+    reading = read_file(path)
+    header = reading.header
+    uids: dict[str, str] = {}
+    for keyword in NEEDED_UIDS:
+        uids[keyword] = str(_value(header, keyword) or "")
+    lacking = [keyword for keyword, uid in uids.items() if not uid]
+    if lacking:
+        raise RefusedError(f"without {', '.join(lacking)}")
+    malformed = [keyword for keyword, uid in uids.items() if not is_uid(uid)]
+    if malformed:
+        raise RefusedError(f"{', '.join(malformed)} is no UID")
+    return _Member(
+        instance=_instance(path, header, reading.defect),
+        header=header,
+        series_uid=uids["SeriesInstanceUID"],
+        study_uid=uids["StudyInstanceUID"],
+        patient=str(_value(header, "PatientID") or "").strip(),
+        series_number=_number(_value(header, "SeriesNumber")) or 0.0,
+    )
 
 
-def _mixture(series_uid: str, headers: Sequence[Dataset]) -> str:
+def _beside_twin(first: _Member, path: Path) -> tuple[_Member, str]:
+    """A member whose SOP Instance UID a second file has, too, and how the two differ.
+
+    Where they do, nobody knows which one is meant: the member cannot be used.
+    """
+    if filecmp.cmp(first.instance.path, path, shallow=False):
+        return first, "a copy of the first"
+    defect = first.instance.defect or "a second file has this SOP Instance UID and other bytes"
+    spoilt = replace(first, instance=replace(first.instance, defect=defect))
+    return spoilt, "with other bytes than the first"
+
+
+def _series(series_uid: str, members: list[_Member]) -> tuple[tuple[float, str], Series]:
+    """A series from its members, and its place among others."""
+    members = sorted(
+        members,
+        key=lambda m: (m.instance.instance_number or 0, m.instance.sop_instance_uid),
+    )
+    # The header of a damaged file may be cut short: it speaks for the series where no other does.
+    spokesman = next((m for m in members if not m.instance.defect), members[0])
+    instances = tuple(member.instance for member in members)
+    one = Series(series_uid, spokesman.study_uid, instances, spokesman.header)
+    return (spokesman.series_number, series_uid), one
+
+
+def _mixture(series_uid: str, members: Sequence[_Member]) -> str:
     """Why a series cannot be one series, or nothing."""
-    studies = {str(header.StudyInstanceUID) for header in headers}
+    studies = {member.study_uid for member in members}
     if len(studies) > 1:
         return f"series {series_uid} claims {len(studies)} studies: {', '.join(sorted(studies))}"
-    patients = {str(header.get("PatientID", "")).strip() for header in headers}
+    patients = {member.patient for member in members}
     if len(patients) > 1:
         return f"series {series_uid} holds images of {len(patients)} patients"
     return ""
 
 
-def _instance(path: Path, header: Dataset) -> Instance:
+def _instance(path: Path, header: Dataset, defect: str) -> Instance:
     """What is kept of one header."""
+    image_type = _value(header, "ImageType") or ()
+    named = [image_type] if isinstance(image_type, str) else image_type
+    frames = _value(header, "NumberOfFrames")
+    count = _integer(frames)
+    if frames not in (None, "") and (count is None or count < 1):
+        defect = defect or "(0028,0008) Number of Frames is no positive number"
     return Instance(
         path=path,
         sop_instance_uid=str(header.SOPInstanceUID),
         sop_class_uid=str(header.SOPClassUID),
-        instance_number=_integer(header.get("InstanceNumber")),
-        image_type=tuple(str(value) for value in header.get("ImageType", None) or ()),
-        echo_time=_number(header.get("EchoTime")),
-        b_value=_number(header.get("DiffusionBValue")),
-        orientation=_numbers(header.get("ImageOrientationPatient"), 6),
-        position=_numbers(header.get("ImagePositionPatient"), 3),
-        frames=max(_integer(header.get("NumberOfFrames")) or 1, 1),
+        instance_number=_integer(_value(header, "InstanceNumber")),
+        image_type=tuple(str(value) for value in named) if isinstance(named, Sequence) else (),
+        echo_time=_number(_value(header, "EchoTime")),
+        b_value=_number(_value(header, "DiffusionBValue")),
+        orientation=_numbers(_value(header, "ImageOrientationPatient"), 6),
+        position=_numbers(_value(header, "ImagePositionPatient"), 3),
+        frames=max(count or 1, 1),
+        defect=defect,
     )
+
+
+def _value(header: Dataset, keyword: str) -> object:
+    """Value of an attribute; a text that is no number where its bytes are none of its kind."""
+    try:
+        return header.get(keyword)
+    except READ_ERRORS:
+        return UNREADABLE
 
 
 def _number(value: object) -> float | None:

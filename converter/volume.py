@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from converter.evenness import in_order
 from converter.planes import Plane, read_planes
 from converter.series import Series
 from study.errors import FailedError
@@ -41,15 +42,19 @@ def to_volume(series: Series) -> Volume:
     Raises
     ------
     HeldError
-        If the series is no even stack of slices; see `converter.planes.read_planes`.
+        If the series is no even stack of whole MR images; see `converter.planes.read_planes` and
+        `converter.evenness.in_order`.
     FailedError
         If the assembled voxels are not the source's voxels, or not in the source's place.
     """
-    planes = read_planes(series)
+    where = f"series {series.series_uid}" + (f" ({series.part})" if series.part else "")
+    planes = in_order(read_planes(series, where), where)
     geometry = _geometry(planes)
     array, affine = _assemble(planes)
-    ours = np.stack([plane.values() for plane in planes])
-    if array.shape != ours.shape or not np.array_equal(array, ours):
+    alike = array.shape == geometry.shape and all(
+        np.array_equal(slice_, plane.values()) for slice_, plane in zip(array, planes, strict=True)
+    )
+    if not alike:
         raise FailedError(f"series {series.series_uid}: assembled voxels are not the source's")
     there = Geometry(geometry.shape, affine, geometry.frame_of_reference_uid)
     if not there.same_grid(geometry):
