@@ -38,8 +38,11 @@ CYRILLIC_T = re.compile(r"т(?=[12])")
 UNKNOWN_SHARE = 0.25
 """Largest share of a glued word that known words may leave over."""
 
-UNKNOWN_SHARE_TELLING = 0.5
+UNKNOWN_SHARE_TELLING = 0.4
 """The same where the word holds one that cannot be there by chance (`Vocabulary.telling`)."""
+
+KNOWN_LETTERS = 5
+"""Letters and digits of known words that suffice, with such a word among them, in any longer one."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,11 @@ def _unglued(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     letters = sum(not letter.isdigit() for letter in word)
     if all(piece.startswith("?") for piece in pieces):
         return (word,)
-    share = UNKNOWN_SHARE_TELLING if _tells(pieces, vocabulary) else UNKNOWN_SHARE
-    return (word,) if left > share * letters else tuple(_joined(pieces))
+    tells = _tells(pieces, vocabulary)
+    share = UNKNOWN_SHARE_TELLING if tells else UNKNOWN_SHARE
+    spelt = sum(len(piece) for piece in pieces if not piece.startswith("?"))
+    enough = left <= share * letters or (tells and spelt >= KNOWN_LETTERS)
+    return tuple(_joined(pieces)) if enough else (word,)
 
 
 def _tells(pieces: Sequence[str], vocabulary: Vocabulary) -> bool:

@@ -33,6 +33,7 @@ class Rule:
     name: str
     weight: float = 0.0
     text: tuple[str, ...] = ()
+    also_text: tuple[str, ...] = ()
     unless_text: tuple[str, ...] = ()
     codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     not_codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -61,8 +62,8 @@ class Rule:
 
     def _conditions(self, series: Attributes, name: Sequence[str]) -> Iterator[str | None]:
         """What each condition saw, perhaps nothing worth saying; None where it does not hold."""
-        if self.text:
-            phrase = first_match(name, self.text)
+        for phrases in filter(None, (self.text, self.also_text)):
+            phrase = first_match(name, phrases)
             yield None if phrase is None else f"'{phrase}'"
         if self.unless_text and first_match(name, self.unless_text):
             yield None
@@ -230,7 +231,8 @@ def _rules(raw: Mapping[str, Any]) -> Rules:
 
 def _rule(raw: Mapping[str, Any]) -> Rule:
     """One rule; an unknown key raises TypeError."""
-    lists = {k: tuple(map(str, raw[k])) for k in ("text", "unless_text", "absent") if k in raw}
+    texts = ("text", "also_text", "unless_text", "absent")
+    lists = {k: tuple(map(str, raw[k])) for k in texts if k in raw}
     for expression in raw.get("pattern", {}).values():
         re.compile(expression)
     return Rule(**{**raw, **lists})
@@ -256,7 +258,7 @@ def _vocabulary(
     body: Mapping[str, Sequence[str]],
 ) -> Vocabulary:
     """All words that rules know; those of four letters or more may also be glued together."""
-    phrases = [p for rule in rules for p in (*rule.text, *rule.unless_text)]
+    phrases = [p for rule in rules for p in (*rule.text, *rule.also_text, *rule.unless_text)]
     phrases += [*body["head"], *body["elsewhere"]]
     phrases += [*contrast.with_, *contrast.without, *names["replace"], *names["study_level"]]
     known = {word for phrase in phrases for word in phrase.rstrip("*").split()}

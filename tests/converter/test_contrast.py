@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from converter.attributes import Attributes
 from converter.identify import weigh
 
@@ -115,3 +119,35 @@ def test_series_of_other_timing_are_no_twins():
 def test_contrast_makes_no_t1_of_flair_or_t2():
     study = [series("FLAIR post gd", agent="GD"), series("T2 post", agent="GD"), series("T1")]
     assert [sequence for sequence, _ in told(*study)][:2] == ["FLAIR", "T2"]
+
+
+def test_an_agent_in_all_but_the_localizer_tells_nothing():
+    study = [series("localizer"), series("T2", agent="DOTAREM"), series("T1 AX", agent="DOTAREM")]
+    assert told(*study)[2] == ("T1", False)
+
+
+@pytest.mark.parametrize(
+    "value", ["NONE", "0", "0.00", "without", "PRE CONTRAST", "OHNE KM", "SIN CONTRASTE", "NATIV"]
+)
+def test_an_agent_that_denies_itself_is_none(value: str):
+    assert told(series("T1 AX", agent=value), series("T2"))[0] == ("T1", False)
+
+
+@pytest.mark.parametrize("value", ["11 ML OMNISCAN", "DOTAREM 14ML", "GADOVIST", "YES"])
+def test_an_agent_in_one_series_alone_tells(value: str):
+    assert told(series("T1 AX", agent=value), series("T2"))[0] == ("T1GD", True)
+
+
+def test_what_came_before_the_study_says_nothing_of_contrast():
+    assert told(series("T1 post surgery")) == [("T1", False)]
+    assert told(series("T1 pre RT"), series("T1 post op")) == [("T1", False), ("T1", False)]
+
+
+def test_twins_are_known_in_a_table_too():
+    study = [replace(series("T1 ax", time=time), normal=None) for time in (0.0, 900.0)]
+    assert told(*study) == [("T1", True), ("T1GD", True)]
+
+
+def test_one_of_unknown_orientation_is_no_twin():
+    study = [replace(series("T1 ax", time=0.0), normal=None), series("T1 ax", time=900.0)]
+    assert told(*study) == [("T1", False), ("T1", False)]

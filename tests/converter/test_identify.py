@@ -9,8 +9,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from converter.attributes import of_series
-from converter.identify import identify, weigh
+from converter.identify import identify
 from converter.series import read_series, scan
 from study.errors import RefusedError
 from study.tissue import Role
@@ -204,6 +203,57 @@ def test_no_explanation_holds_a_name_or_description(dicom):
     assert "DOE" not in found.explain().upper()
 
 
+def test_what_came_near_is_named(dicom):
+    found = identify(study(dicom, "t2_tirm_cor", "T2", "T1 post"))
+    assert found.missing == (Role.FLAIR,)
+    assert (
+        "Perhaps, but too little tells: series 1 (1.2.826.0.1.3680043.10.999.1.1)."
+        in found.explain()
+    )
+
+
+def test_images_repeated_at_each_place_are_no_stack(dicom):
+    def dynamic(image: Dataset, k: int) -> None:
+        image.ImagePositionPatient = [0, 0, 6.0 * (k % 20)]
+
+    dicom.series(np.zeros((40, 4, 4), np.uint16), change=dynamic, SeriesDescription="T1 post")
+    found = identify(read_series([dicom.folder]))
+    assert Role.T1GD in found.missing
+    assert "40 images at 20 places: repeated in time, or mixed" in found.explain()
+
+
+def test_a_series_with_a_missing_slice_yields_to_a_whole_one(dicom):
+    def hole(image: Dataset, k: int) -> None:
+        image.ImagePositionPatient = [0, 0, 3.0 * (k + (k > 20))]
+
+    dicom.series(
+        np.zeros((40, 4, 4), np.uint16),
+        change=hole,
+        SeriesDescription="T2 fine",
+        MRAcquisitionType="3D",
+    )
+    assert names(identify(read_series([dicom.folder])))["T2"] == "T2 fine"
+    study(dicom, "T2 whole")
+    assert names(identify(read_series([dicom.folder])))["T2"] == "T2 whole"
+
+
+def test_the_part_without_diffusion_weighting_of_a_diffusion_series_is_no_t2(dicom):
+    def weighted(image: Dataset, k: int) -> None:
+        image.DiffusionBValue = 0.0 if k < 20 else 1000.0
+        image.ImagePositionPatient = [0, 0, 6.0 * (k % 20)]
+
+    dicom.series(
+        np.zeros((40, 4, 4), np.uint16),
+        change=weighted,
+        ScanningSequence="SE",
+        EchoTime=86,
+        RepetitionTime=6500,
+    )
+    found = identify(read_series([dicom.folder]))
+    assert [one.sequence for one in found.evidence] == ["OTHER", "OTHER"]
+    assert found.missing == tuple(Role)
+
+
 @pytest.mark.parametrize(
     "date",
     ["PGBM-001/19911119", "PGBM-001/19920402", "PGBM-003/19950329", "PGBM-003/19951017"],
@@ -214,15 +264,17 @@ def test_real_follow_ups_among_their_distractors(real_data, date):
 
 
 def test_no_distractor_among_real_headers_of_many_vendors(real_data):
-    """Diffusion, perfusion, SWI, angiography, localizers and maps are classed OTHER."""
+    """Diffusion, perfusion, SWI, angiography, localizers and maps are OTHER, and never chosen."""
     studies = defaultdict(list)
     for one in scan([real_data / "mr_headers"]).series:
         studies[one.study_uid].append(one)
     taken = set()
     for series in studies.values():
-        for one, evidence in zip(series, weigh([of_series(s) for s in series]), strict=True):
-            if evidence.sequence != "OTHER":
-                taken.add(one.instances[0].path.name)
+        found = identify(series)
+        chosen = set(found.decision.chosen.values())
+        for place, (part, one) in enumerate(zip(found.parts, found.evidence, strict=True)):
+            if one.sequence != "OTHER" or place in chosen:
+                taken.add(part.instances[0].path.name)
     assert len(taken) > 20
     traps = ("dti", "dwi", "diff", "epi", "fmri", "swi", "loc", "pilot", "angio", "adc", "field")
     assert not [name for name in taken if any(t in name.lower().split("_i")[0] for t in traps)]
