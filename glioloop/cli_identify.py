@@ -13,12 +13,11 @@ from rich.text import Text
 from converter import rules as rule_sets
 from converter.accuracy import Accuracy, measure
 from converter.evidence import Evidence
-from converter.identify import Identification
-from converter.identify import identify as identify_series
 from converter.roles import Decision
 from converter.rules import Rules
 from converter.table import identify_table, read_table
-from glioloop.terminal import JsonOption, out, show_json
+from glioloop import settings as configuration
+from glioloop.terminal import ConfigOption, JsonOption, out, show_json
 from study.errors import RefusedError
 from study.tissue import Role
 
@@ -38,6 +37,11 @@ TruthOption = Annotated[
     typer.Option("--truth", help="Column of the list with the right class.", show_default=False),
 ]
 
+TO_DO = (
+    "For this study alone: glioloop jobs retry JOB --as ROLE=<SeriesInstanceUID>. For every such"
+    " series: an override in the site's rules; see docs/identification.md."
+)
+
 
 def register(parent: typer.Typer) -> None:
     """Add the command."""
@@ -49,6 +53,7 @@ def identify(
     table: CsvOption = None,
     rules: RulesOption = None,
     truth: TruthOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which series is FLAIR, T1gd and T2, and why."""
@@ -57,7 +62,8 @@ def identify(
         raise RefusedError(f"identify needs either a PATH with images or --csv FILE; {given}")
     if truth is not None and table is None:
         raise RefusedError("--truth names a column of the list, and needs --csv FILE")
-    rule_set = rule_sets.load(rules)
+    file = rules or configuration.load(config).identification.rules_file
+    rule_set = rule_sets.load(file)
     if path is not None:
         _of_images(path, rule_set, as_json=as_json)
     elif table is not None:
@@ -66,12 +72,9 @@ def identify(
 
 def _of_images(path: Path, rules: Rules, *, as_json: bool) -> None:
     """Every study below a path."""
-    from glioloop.offline import studies  # noqa: PLC0415 - it brings the network's libraries along
+    from glioloop.offline import identify_studies  # noqa: PLC0415 - the network comes with it
 
-    found: dict[str, Identification] = {
-        study_uid: identify_series(series, rules=rules)
-        for study_uid, series in studies(path).items()
-    }
+    found = identify_studies(path, rules)
     if as_json:
         show_json({study_uid: one.as_json() for study_uid, one in found.items()})
         return
@@ -95,9 +98,11 @@ def _of_list(path: Path, rules: Rules, truth: str | None, *, as_json: bool) -> N
 
 def _show_study(study: str, evidence: Sequence[Evidence], decision: Decision) -> None:
     """A table of one study, chosen series first, and what to do about each role that is held."""
-    places = [*decision.chosen.values()]
-    places += [place for place in range(len(evidence)) if place not in places]
-    rows = [_row(evidence[place], decision.role(place)) for place in places]
+    roles = {place: role.value for role, place in decision.chosen.items()}
+    for role, among in decision.ambiguous.items():
+        roles |= dict.fromkeys(among, f"{role}?")
+    places = [*roles, *(place for place in range(len(evidence)) if place not in roles)]
+    rows = [_row(evidence[place], roles.get(place, "")) for place in places]
     _table(f"study {study}", ("role", "series", "description", "class", "why"), rows)
     for role in Role:
         said = decision.explain_role(role, evidence)
@@ -105,14 +110,16 @@ def _show_study(study: str, evidence: Sequence[Evidence], decision: Decision) ->
             out.print(Text(_plain(said)), soft_wrap=True)
     if len(decision.chosen) == len(Role):
         out.print("All three sequences were found.")
+        return
+    out.print(Text(TO_DO), soft_wrap=True)
 
 
-def _row(found: Evidence, role: str | None) -> tuple[str, ...]:
+def _row(found: Evidence, role: str) -> tuple[str, ...]:
     """One series, for a person."""
     sequence = f"{found.sequence}?" if found.held else found.sequence
     number = "" if found.number is None else str(found.number)
     part = f" [{found.part}]" if found.part else ""
-    return role or "", number, found.description + part, sequence, found.why()
+    return role, number, found.description + part, sequence, found.why()
 
 
 def _show_accuracy(accuracy: Accuracy) -> None:
