@@ -142,7 +142,7 @@ def _settle(
 ) -> None:
     """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
     carry_verbatim(source, seg)
-    made = _wall_clock(identity.created, source)
+    made = wall_clock(identity.created, source)
     day, moment = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     for what in ("InstanceCreation", "Content", "Series"):
         setattr(seg, f"{what}Date", day)
@@ -156,10 +156,10 @@ def _settle(
     for segment, tissue in zip(seg.SegmentSequence, tissues, strict=True):
         segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(STYLES[tissue].rgb))
     if identity.predecessor is not None:
-        seg.PredecessorDocumentsSequence = [_predecessor_item(identity.predecessor)]
+        seg.PredecessorDocumentsSequence = [predecessor_item(identity.predecessor)]
 
 
-def _predecessor_item(before: Predecessor) -> Dataset:
+def predecessor_item(before: Predecessor) -> Dataset:
     """Item of (0040,A360) *Predecessor Documents Sequence*: study, series, instance."""
     instance, series, study = Dataset(), Dataset(), Dataset()
     instance.ReferencedSOPClassUID = before.sop_class_uid
@@ -171,7 +171,7 @@ def _predecessor_item(before: Predecessor) -> Dataset:
     return study
 
 
-def _wall_clock(created: datetime, source: Dataset) -> datetime:
+def wall_clock(created: datetime, source: Dataset) -> datetime:
     """When it was made, on the clock of the zone that the source declares."""
     offset = str(source.get("TimezoneOffsetFromUTC") or "")
     if created.tzinfo is None or len(offset) != 5:
