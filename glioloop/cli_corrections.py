@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glioloop import corrections, overview
+from glioloop import decisions, overview
 from glioloop.cli_jobs import pairs
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
 
@@ -15,7 +15,7 @@ SegArgument = Annotated[
     str, typer.Argument(metavar="SEG", help="SOP Instance UID of the SEG that arrived.")
 ]
 
-app = typer.Typer(help="Corrections: list, show, accept, reject.", no_args_is_help=True)
+app = typer.Typer(help="Corrections: list, show, accept, reject, withdraw.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
@@ -53,12 +53,19 @@ def accept_correction(
 ) -> None:
     """Say that a held SEG is a correction; it is learnt from."""
     site = look_at(config)
-    started = corrections.accept(site, seg, pairs(given or [], "--map"), result)
+    started = decisions.accept(site, seg, pairs(given or [], "--map"), result)
     out.print(f"started {started}", highlight=False)
 
 
 @app.command("reject")
 def reject_correction(seg: SegArgument, config: ConfigOption = None) -> None:
     """Say that a held SEG is no correction."""
-    corrections.reject(look_at(config), seg)
+    decisions.reject(look_at(config), seg)
     out.print(f"rejected {seg}", highlight=False)
+
+
+@app.command("withdraw")
+def withdraw_correction(seg: SegArgument, config: ConfigOption = None) -> None:
+    """Say that a correction was wrong: what it taught is taken back."""
+    done = decisions.withdraw(look_at(config), seg)
+    out.print(f"withdrew {seg}; {done}", highlight=False)

@@ -13,7 +13,7 @@ from typing import Any
 from dicomseg.content import content_digest
 from dicomseg.facts import SegFacts, read_facts
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
-from glioloop import inference, jobs, label_map, results
+from glioloop import inference, jobs, results
 from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import CorrectionRow, CorrectionState, ResultRow
@@ -71,7 +71,7 @@ class Corrections:
             for row in waiting:
                 ids = (f"{JOB}:{row.sop_instance_uid}", f"{JOB}:{row.sop_instance_uid}:")
                 if not any(job_id == ids[0] or job_id.startswith(ids[1]) for job_id in queued):
-                    _start_again(board, row)
+                    start_again(board, row)
         finally:
             board.close()
 
@@ -116,6 +116,9 @@ class Corrections:
         self, row: CorrectionRow, lessons: list[CorrectionRow], fit: Mapping[str, Any]
     ) -> dict[str, str]:
         """Store an accepted head, or say why there is none."""
+        now = self._site.ledger.correction(row.sop_instance_uid)
+        if now.state != CorrectionState.LEARNING:  # a person withdrew it meanwhile
+            return {"state": now.state, "reason": now.reason}
         report: dict[str, Any] = {"fit": fit["metrics"]}
         if not fit["accepted"]:
             self._set(row, CorrectionState.NOT_BETTER, fit["reason"], report=report)
@@ -199,73 +202,8 @@ class Corrections:
         self._site.ledger.set_correction(row.sop_instance_uid, state=state, reason=reason, **values)
 
 
-def accept(
-    site: Site, sop_instance_uid: str, named: Mapping[str, str], result_id: str | None = None
-) -> str:
-    """A person says that a held SEG is a correction, and what its segments are.
-
-    Parameters
-    ----------
-    site
-        Where.
-    sop_instance_uid
-        Of the SEG.
-    named
-        Label of a segment to name of a tissue, or ``none``.
-    result_id
-        What it corrects, where that was not recognised.
-
-    Returns
-    -------
-    str
-        Id of the job.
-
-    Raises
-    ------
-    RefusedError
-        If it is not held, or it is not said what it corrects, or its patient has no model.
-    """
-    label_map.tissues(named)
-    row = site.ledger.correction(sop_instance_uid)
-    if row.state not in (CorrectionState.HELD, CorrectionState.REJECTED):
-        raise RefusedError(f"SEG {sop_instance_uid} is not held: it is {row.state}")
-    chosen = result_id or row.result_id
-    if chosen is None:
-        raise RefusedError("it is not known which result it corrects: give --result")
-    result = site.ledger.result(chosen)
-    if result.patient_key is None:
-        raise RefusedError("the patient of that result has no usable Patient ID")
-    facts = read_facts(Path(row.path))
-    if patient_key(site.secret, "", facts.patient_id) != result.patient_id_key:
-        raise RefusedError("the SEG is another patient's than the result")
-    board = Board(site.settings.database)
-    try:
-        site.ledger.set_correction(
-            sop_instance_uid,
-            state=CorrectionState.LEARNING,
-            reason="accepted by a person",
-            result_id=chosen,
-            patient_key=result.patient_key,
-            looked_at=True,
-            label_map={**row.label_map, **named},
-        )
-        return _start_again(board, site.ledger.correction(sop_instance_uid))
-    finally:
-        board.close()
-
-
-def reject(site: Site, sop_instance_uid: str) -> None:
-    """A person says that a held SEG is no correction."""
-    row = site.ledger.correction(sop_instance_uid)
-    if row.state != CorrectionState.HELD:
-        raise RefusedError(f"SEG {sop_instance_uid} is not held: it is {row.state}")
-    site.ledger.set_correction(
-        sop_instance_uid, state=CorrectionState.REJECTED, reason="rejected by a person"
-    )
-
-
-def _start_again(board: Board, row: CorrectionRow) -> str:
-    """Queue a job under a fresh id."""
+def start_again(board: Board, row: CorrectionRow) -> str:
+    """Queue the job of a correction under a fresh id, which is returned."""
     job_id = f"{JOB}:{row.sop_instance_uid}:{uuid.uuid4().hex[:8]}"
     board.start(JOB, row.sop_instance_uid, job_id=job_id, serial=row.patient_key)
     return job_id

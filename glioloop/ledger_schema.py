@@ -31,6 +31,7 @@ class CorrectionState(StrEnum):
     NOT_BETTER = "not better"
     HELD = "held"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
     IGNORED = "ignored"
 
 

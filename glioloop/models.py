@@ -113,13 +113,16 @@ class ModelStore:
         metrics: Mapping[str, Any],
         software: str,
     ) -> HeadVersion:
-        """Store a new version and use it. One made from the same corrections is returned as it is.
+        """Store a new version and use it; the same head from the same corrections is one version.
 
-        So an adaptation that a crash made run twice yields one version.
+        So an adaptation that a crash made run twice yields one.
         """
         with self._changing(patient_key) as known:
             for version in known.versions:
-                if version.corrections == corrections and version.backbone == backbone:
+                same = (version.corrections, version.backbone) == (corrections, backbone)
+                if same and dict(version.head) == dict(head):
+                    current = {**known.current, backbone: version.number}
+                    self._write(replace(known, current=current))
                     return version
             made = HeadVersion(
                 number=max((v.number for v in known.versions), default=BASE) + 1,

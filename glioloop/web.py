@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -20,17 +18,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from glioloop import overview
+from glioloop import overview, web_decisions, web_page
 from glioloop.overview import request_study
 from glioloop.settings import Web
 from glioloop.site import Site
-from listener.header import is_uid
+from glioloop.web_input import SameOrigin, json_of, uid_list
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
-
-MAX_BODY = 8 << 20
-"""Bytes of a request: a study of 100,000 instances fits."""
 
 
 def application(site: Site, wake: Callable[[], None]) -> Starlette:
@@ -57,14 +52,14 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
         return JSONResponse(await run_in_threadpool(overview.status, site))
 
     async def instances(request: Request) -> Response:
-        uids = _uid_list(await _body(request))
+        uids = uid_list(await json_of(request))
         study_uid = request.path_params["uid"]
         await run_in_threadpool(site.ledger.expect, study_uid, uids, time.time())
         wake()
         return JSONResponse({"study_uid": study_uid, "expected": len(set(uids))}, 202)
 
     async def segment(request: Request) -> Response:
-        body = await _body(request)
+        body = await json_of(request)
         given = body.get("as", {}) if isinstance(body, dict) else {}
         study_uid = request.path_params["uid"]
         job_id = await run_in_threadpool(request_study, site, study_uid, given)
@@ -72,7 +67,7 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
         return JSONResponse({"study_uid": study_uid, "job": job_id}, 202)
 
     async def page(_request: Request) -> Response:
-        return HTMLResponse(await run_in_threadpool(_page, site))
+        return HTMLResponse(await run_in_threadpool(web_page.render, site))
 
     return Starlette(
         routes=[
@@ -82,10 +77,12 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             *(Route(f"/api/v1/{name}", table(rows)) for name, rows in overview.TABLES.items()),
             Route("/api/v1/studies/{uid}/instances", instances, methods=["POST"]),
             Route("/api/v1/studies/{uid}/segment", segment, methods=["POST"]),
+            *web_decisions.routes(site, wake),
         ],
         middleware=[
             # A web page of elsewhere must not reach this one under another name.
             Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(site)),
+            Middleware(SameOrigin),
         ],
         exception_handlers={RefusedError: _refused},
     )
@@ -131,65 +128,3 @@ def _hosts(site: Site) -> list[str]:
 async def _refused(_request: Request, error: Exception) -> Response:
     """One clear sentence for what cannot be done."""
     return JSONResponse({"error": str(error)}, 400)
-
-
-async def _body(request: Request) -> Any:
-    """JSON of a request; an empty body is an empty object."""
-    _check_uid(request.path_params["uid"])
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise RefusedError(f"the request is larger than {MAX_BODY >> 20} MiB")
-    if not await request.body():
-        return {}
-    try:
-        return await request.json()
-    except ValueError as error:
-        raise RefusedError("the request is not JSON") from error
-
-
-def _uid_list(body: Any) -> list[str]:
-    """SOP Instance UIDs, as a list or under the name ``instances``."""
-    given = body.get("instances") if isinstance(body, Mapping) else body
-    if not isinstance(given, list) or not given:
-        raise RefusedError("a list of SOP Instance UIDs is needed")
-    for uid in given:
-        _check_uid(uid)
-    return given
-
-
-def _check_uid(uid: Any) -> None:
-    """Refuse what is no UID."""
-    if not isinstance(uid, str) or not is_uid(uid):
-        raise RefusedError("that is no UID")
-
-
-def _page(site: Site) -> str:
-    """The status page: every table, each value escaped."""
-    state = overview.status(site)
-    sections = "".join(_table(name, rows(site)) for name, rows in overview.TABLES.items())
-    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glioloop</title>
-<meta http-equiv="refresh" content="10"><style>
-body{{font-family:sans-serif;margin:2em}} table{{border-collapse:collapse;margin-bottom:2em}}
-td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em}}
-.held,.failed,.parked,.refused{{background:#fdd}}
-</style></head><body><h1>Glioloop {html.escape(metadata.version("glioloop"))}</h1>
-{_table("status", [state])}{sections}</body></html>"""
-
-
-def _table(name: str, rows: list[dict[str, Any]]) -> str:
-    """One table; rows that wait for a person are red."""
-    if not rows:
-        return f"<h2>{html.escape(name)}</h2><p>none</p>"
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
-    body = "".join(_row(row) for row in rows)
-    return f"<h2>{html.escape(name)}</h2><table><tr>{head}</tr>{body}</table>"
-
-
-def _row(row: Mapping[str, Any]) -> str:
-    """One row."""
-    state = html.escape(str(row.get("state", "")), quote=True)
-    return f'<tr class="{state}">{"".join(_cells(row.values()))}</tr>'
-
-
-def _cells(values: Iterable[Any]) -> Iterable[str]:
-    """Escaped cells."""
-    return (f"<td>{html.escape(str(value))}</td>" for value in values)

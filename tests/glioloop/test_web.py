@@ -122,3 +122,87 @@ def test_the_page_shows_the_reason_and_escapes_it(client: httpx.Client, site: Si
     assert '<tr class="held">' in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>" not in page
+
+
+def held(site: Site) -> None:
+    site.ledger.enter(replace(IMAGE, sop_instance_uid="1.9", modality="SEG", sha256="bb"))
+    site.ledger.set_correction("1.9", state=CorrectionState.HELD)
+
+
+def test_a_held_correction_is_rejected_over_http(
+    client: httpx.Client, site: Site, woken: list[bool]
+) -> None:
+    held(site)
+    answer = client.post("/api/v1/corrections/1.9/reject")
+    assert (answer.status_code, answer.json()["done"]) == (202, "rejected")
+    assert site.ledger.correction("1.9").state == CorrectionState.REJECTED
+    assert woken == [True]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sentence"),
+    [
+        ("1.9/withdraw", {}, "SEG 1.9 teaches nothing: it is held"),
+        ("1.9/burn", {}, "'burn' is no decision"),
+        ("1.9/accept", {"map": {"Seg 1": "liver"}}, "'liver' is no tissue"),
+        ("1.9/accept", {}, "it is not known which result it corrects"),
+        ("8.8/reject", {}, "no SEG 8.8 was ever received"),
+        ("x/reject", {}, "that is no UID"),
+    ],
+)
+def test_a_decision_that_cannot_be_is_refused_in_a_sentence(
+    client: httpx.Client, site: Site, path: str, body: dict[str, object], sentence: str
+) -> None:
+    held(site)
+    answer = client.post(f"/api/v1/corrections/{path}", json=body)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+    assert site.ledger.correction("1.9").state == CorrectionState.HELD
+
+
+def test_the_page_has_buttons_for_what_waits_for_a_person(client: httpx.Client, site: Site) -> None:
+    assert "<form" not in client.get("/").text
+    assert 'http-equiv="refresh"' in client.get("/").text
+    held(site)
+    page = client.get("/").text
+    assert 'value="accept"' in page
+    assert 'value="reject"' in page
+    assert 'value="withdraw"' not in page
+    assert 'http-equiv="refresh"' not in page  # it would take away what is being typed
+    site.ledger.set_correction("1.9", state=CorrectionState.ACCEPTED)
+    assert 'value="withdraw"' in client.get("/").text
+
+
+def test_a_button_does_what_it_says_and_shows_the_page_again(
+    client: httpx.Client, site: Site, woken: list[bool]
+) -> None:
+    held(site)
+    answer = client.post("/decide", data={"uid": "1.9", "decision": "reject", "map": ""})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert site.ledger.correction("1.9").state == CorrectionState.REJECTED
+    assert woken == [True]
+
+
+def test_a_button_that_can_do_nothing_says_why(client: httpx.Client, site: Site) -> None:
+    held(site)
+    typed = {"uid": "1.9", "decision": "accept", "map": "<b>Seg 1"}
+    answer = client.post("/decide", data=typed)
+    assert answer.status_code == 400
+    assert "NAME=VALUE, NAME=VALUE is needed, not &#x27;&lt;b&gt;Seg 1&#x27;" in answer.text
+    answer = client.post("/decide", data={"uid": "1.9", "decision": "segment"})
+    assert "no image of study 1.9 was ever received" in answer.text
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+def test_a_page_of_elsewhere_cannot_decide(client: httpx.Client, site: Site, origin: str) -> None:
+    held(site)
+    answer = client.post("/api/v1/corrections/1.9/reject", headers={"Origin": origin})
+    assert (answer.status_code, answer.json()) == (403, {"error": "this page is not ours"})
+    assert site.ledger.correction("1.9").state == CorrectionState.HELD
+    assert client.get("/health", headers={"Origin": origin}).status_code == 200
+
+
+def test_our_own_page_can_decide(client: httpx.Client, site: Site) -> None:
+    held(site)
+    own = {"Origin": str(client.base_url)}
+    assert client.post("/api/v1/corrections/1.9/reject", headers=own).status_code == 202

@@ -1,0 +1,96 @@
+"""What comes in over HTTP, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from listener.header import is_uid
+from study.errors import RefusedError
+
+MAX_BODY = 8 << 20
+"""Bytes of a request: a study of 100,000 instances fits."""
+
+
+class SameOrigin:
+    """Refuses what a page of elsewhere lets a browser send here (cross-site request forgery).
+
+    Browsers say in the header Origin which page a request comes from; programs need not.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            request = Request(scope)
+            origin = request.headers.get("origin")
+            if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+                refusal = JSONResponse({"error": "this page is not ours"}, 403)
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def json_of(request: Request) -> Any:
+    """JSON of a request about a UID; an empty body is an empty object.
+
+    Raises
+    ------
+    RefusedError
+        If the address holds no UID, or the body is too large or no JSON.
+    """
+    check_uid(request.path_params["uid"])
+    if not await _content(request):
+        return {}
+    try:
+        return await request.json()
+    except ValueError as error:
+        raise RefusedError("the request is not JSON") from error
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Fields of a form; the UID that it is about is one."""
+    form = dict(parse_qsl((await _content(request)).decode("utf-8", "replace")))
+    check_uid(form.get("uid"))
+    return form
+
+
+def uid_list(body: Any) -> list[str]:
+    """SOP Instance UIDs, as a list or under the name ``instances``."""
+    given = body.get("instances") if isinstance(body, Mapping) else body
+    if not isinstance(given, list) or not given:
+        raise RefusedError("a list of SOP Instance UIDs is needed")
+    for uid in given:
+        check_uid(uid)
+    return given
+
+
+def check_uid(uid: Any) -> None:
+    """Refuse what is no UID."""
+    if not isinstance(uid, str) or not is_uid(uid):
+        raise RefusedError("that is no UID")
+
+
+def pairs(text: str) -> dict[str, str]:
+    """``"Seg 2=edema, scratch=none"`` as a mapping."""
+    found = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, sign, value = part.partition("=")
+        if not (sign and name.strip() and value.strip()):
+            raise RefusedError(f"NAME=VALUE, NAME=VALUE is needed, not {part!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+async def _content(request: Request) -> bytes:
+    """Body of a request, of a size that is looked at before it is read."""
+    if int(request.headers.get("content-length") or 0) > MAX_BODY:
+        raise RefusedError(f"the request is larger than {MAX_BODY >> 20} MiB")
+    return await request.body()

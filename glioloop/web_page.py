@@ -1,0 +1,73 @@
+"""The status page: every table, each value escaped, and what a person can decide beside it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from glioloop import overview
+from glioloop.corrections import LEARNT
+from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.site import Site
+
+SEGMENT = (StudyState.HELD, StudyState.FAILED, StudyState.IGNORED)
+"""States of a study that a person may ask to be segmented."""
+
+
+def render(site: Site) -> str:
+    """The status page: every table, each value escaped."""
+    state = overview.status(site)
+    sections = "".join(_table(name, rows(site)) for name, rows in overview.TABLES.items())
+    # What somebody is typing must not go with a refresh.
+    refresh = "" if '<input name="map"' in sections else '<meta http-equiv="refresh" content="10">'
+    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glioloop</title>
+{refresh}<style>
+body{{font-family:sans-serif;margin:2em}} table{{border-collapse:collapse;margin-bottom:2em}}
+td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em}}
+.held,.failed,.parked,.refused{{background:#fdd}}
+</style></head><body><h1>Glioloop {html.escape(metadata.version("glioloop"))}</h1>
+{_table("status", [state])}{sections}</body></html>"""
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> str:
+    """One table; rows that wait for a person are red."""
+    if not rows:
+        return f"<h2>{html.escape(name)}</h2><p>none</p>"
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
+    body = "".join(_row(name, row) for row in rows)
+    return f"<h2>{html.escape(name)}</h2><table><tr>{head}</tr>{body}</table>"
+
+
+def _row(name: str, row: Mapping[str, Any]) -> str:
+    """One row, and the buttons of what can be decided about it."""
+    state = html.escape(str(row.get("state", "")), quote=True)
+    buttons = _buttons(name, row)
+    decision = f"<td>{buttons}</td>" if buttons else ""
+    return f'<tr class="{state}">{"".join(_cells(row.values()))}{decision}</tr>'
+
+
+def _buttons(name: str, row: Mapping[str, Any]) -> str:
+    """A form with a field and buttons; empty where nothing can be decided."""
+    state = row.get("state")
+    if name == "studies" and state in SEGMENT:
+        return _form(str(row["study_uid"]), ("segment",), "FLAIR=SeriesInstanceUID, T2=...")
+    if name == "corrections" and state == CorrectionState.HELD:
+        return _form(str(row["sop_instance_uid"]), ("accept", "reject"), "Segment 2=edema, ...")
+    if name == "corrections" and state in LEARNT:
+        return _form(str(row["sop_instance_uid"]), ("withdraw",), "")
+    return ""
+
+
+def _form(uid: str, decisions: Iterable[str], hint: str) -> str:
+    """A form that posts a decision about one UID."""
+    field = f'<input name="map" placeholder="{html.escape(hint)}" size="34">' if hint else ""
+    buttons = "".join(f'<button name="decision" value="{d}">{d}</button>' for d in decisions)
+    hidden = f'<input type="hidden" name="uid" value="{html.escape(uid, quote=True)}">'
+    return f'<form method="post" action="/decide">{hidden}{field}{buttons}</form>'
+
+
+def _cells(values: Iterable[Any]) -> Iterable[str]:
+    """Escaped cells."""
+    return (f"<td>{html.escape(str(value))}</td>" for value in values)
