@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     JPEG2000,
@@ -46,12 +47,17 @@ BY_PLUGINS: frozenset[UID] = frozenset({RLELossless, JPEGLSLossless, JPEG2000Los
 SYNTAXES = NATIVE | BY_DCMTK | BY_PLUGINS
 """Transfer syntaxes that are decoded: those in which the listener accepts images."""
 
+END_OF_CODESTREAM = b"\xff\xd9"
+"""EOI of JPEG (ITU-T T.81 table B.1) and JPEG-LS, EOC of JPEG 2000 (ITU-T T.800 table A.2)."""
+
 DCMDJPEG = "dcmdjpeg"
+
+FRAMES = "NumberOfFrames"
 
 DESCRIPTION = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
-    "NumberOfFrames",
+    FRAMES,
     "Rows",
     "Columns",
     "BitsAllocated",
@@ -94,6 +100,12 @@ def stored_values(images: Sequence[Dataset], uids: Sequence[str], where: str) ->
         If an image cannot be decoded within the limits, or not into the described size; or if the
         program that decodes it is not installed.
     """
+    for image, uid in zip(images, uids, strict=True):
+        if not _is_ended(image):
+            raise HeldError(
+                f"{where}: the codestream of SOP Instance UID {uid} has no end: it is truncated;"
+                " send the series again, or uncompressed"
+            )
     found: dict[int, Stored] = {}
     for places, decode in (
         (_places(images, NATIVE), _decode_natively),
@@ -104,7 +116,7 @@ def stored_values(images: Sequence[Dataset], uids: Sequence[str], where: str) ->
             decoded = decode([images[place] for place in places], where)
             found.update(zip(places, decoded, strict=False))
     for place, image in enumerate(images):
-        shape = (int(image.get("NumberOfFrames") or 1), int(image.Rows), int(image.Columns))
+        shape = (_frames(image), int(image.Rows), int(image.Columns))
         if place not in found or found[place].size != np.prod(shape):
             syntax = UID(image.file_meta.TransferSyntaxUID).name
             raise HeldError(
@@ -114,6 +126,20 @@ def stored_values(images: Sequence[Dataset], uids: Sequence[str], where: str) ->
             )
         found[place] = found[place].reshape(shape)
     return [found[place] for place in range(len(images))]
+
+
+def _is_ended(image: Dataset) -> bool:
+    """Whether every codestream of an image ends as its standard says, padding apart.
+
+    A decoder may make up what is missing. JPEG, JPEG-LS and JPEG 2000 end with one marker.
+    """
+    syntax = image.file_meta.TransferSyntaxUID
+    if syntax in NATIVE or syntax == RLELossless:
+        return True
+    with suppress(*READ_ERRORS):
+        frames = generate_frames(image.PixelData, number_of_frames=_frames(image))
+        return all(frame.rstrip(b"\0").endswith(END_OF_CODESTREAM) for frame in frames)
+    return False
 
 
 def _places(images: Sequence[Dataset], syntaxes: frozenset[UID]) -> list[int]:
@@ -136,7 +162,7 @@ def _decode_by_plugins(images: Sequence[Dataset], where: str) -> list[Stored]:
     with TemporaryDirectory(prefix="glioloop-") as name:
         folder = Path(name)
         for k, image in enumerate(images):
-            _write_bare(image, folder / f"{k:06}.dcm")
+            dcmwrite(folder / f"{k:06}.dcm", _bare(image), enforce_file_format=True)
         program = [sys.executable, "-I", str(Path(plugin_decoder.__file__).resolve())]
         confined.run(program, folder, _limits(images))
         decoded: list[Stored] = []
@@ -154,32 +180,64 @@ def _decode_by_dcmtk(images: Sequence[Dataset], where: str) -> list[Stored]:
             f"{where} is encoded in {syntax}, which DCMTK's {DCMDJPEG} decodes, and that program is"
             " not installed: install the package dcmtk, or send the series uncompressed"
         )
-    limits = _limits(images)
+    with suppress(*READ_ERRORS):  # starting it costs more than decoding: all at once, if they let
+        frames = _run_dcmdjpeg(program, _joined(images))
+        ends = np.cumsum([_frames(image) for image in images])[:-1]
+        return list(np.split(frames.reshape(-1, images[0].Rows, images[0].Columns), ends))
     decoded: list[Stored] = []
-    with TemporaryDirectory(prefix="glioloop-") as name, suppress(*READ_ERRORS):
-        packed, plain = Path(name) / "packed.dcm", Path(name) / "plain.dcm"
-        for image in images:
-            plain.unlink(missing_ok=True)
-            _write_bare(image, packed)
-            if not confined.run([program, "-q", packed.name, plain.name], Path(name), limits):
-                break
-            result = dcmread(plain)
-            # The description is the source's: the values that are asked for are those it speaks of.
-            if result.BitsAllocated != image.BitsAllocated:
-                break
-            for keyword in DESCRIPTION:
-                if keyword in image:
-                    result[keyword] = image[keyword]
-            decoded.append(pixel_array(result))
+    with suppress(*READ_ERRORS):
+        decoded.extend(_run_dcmdjpeg(program, image) for image in images)
     return decoded
+
+
+def _joined(images: Sequence[Dataset]) -> Dataset:
+    """Images of one description as one image of all their frames.
+
+    Raises
+    ------
+    ValueError
+        If their descriptions differ.
+    """
+    whole = _bare(images[0])
+    frames: list[bytes] = []
+    for image in images:
+        differing = [k for k in DESCRIPTION if k != FRAMES and image.get(k) != whole.get(k)]
+        if differing or image.file_meta.TransferSyntaxUID != whole.file_meta.TransferSyntaxUID:
+            raise ValueError(f"images differ in {differing}")
+        frames.extend(generate_frames(image.PixelData, number_of_frames=_frames(image)))
+    whole.NumberOfFrames = len(frames)
+    whole.PixelData = encapsulate(frames)
+    whole["PixelData"].is_undefined_length = True
+    return whole
+
+
+def _run_dcmdjpeg(program: str, image: Dataset) -> Stored:
+    """Decode an image in a folder of its own.
+
+    Raises
+    ------
+    ValueError
+        If the program failed, or made something else of it.
+    """
+    with TemporaryDirectory(prefix="glioloop-") as name:
+        packed, plain = Path(name) / "packed.dcm", Path(name) / "plain.dcm"
+        dcmwrite(packed, _bare(image), enforce_file_format=True)
+        command = [program, "-q", packed.name, plain.name]
+        if not confined.run(command, Path(name), _limits([image])):
+            raise ValueError(f"{DCMDJPEG} failed")
+        result = dcmread(plain)
+        # The source's description counts: it says what the stored values mean.
+        if result.BitsAllocated != image.BitsAllocated:
+            raise ValueError(f"{DCMDJPEG} made {result.BitsAllocated} bits of it")
+        for keyword in DESCRIPTION:
+            if keyword in image:
+                result[keyword] = image[keyword]
+        return pixel_array(result)
 
 
 def _limits(images: Sequence[Dataset]) -> confined.Limits:
     """What a child may use for these images."""
-    sizes = [
-        int(image.get("NumberOfFrames") or 1) * int(image.Rows) * int(image.Columns)
-        for image in images
-    ]
+    sizes = [_frames(image) * int(image.Rows) * int(image.Columns) for image in images]
     seconds = LEAST_S + sum(sizes) // VOXELS_PER_S
     return confined.Limits(
         cpu_s=seconds,
@@ -189,8 +247,13 @@ def _limits(images: Sequence[Dataset]) -> confined.Limits:
     )
 
 
-def _write_bare(image: Dataset, path: Path) -> None:
-    """Write an image's pixels and their description, and nothing of the patient."""
+def _frames(image: Dataset) -> int:
+    """How many frames an image says it has."""
+    return int(image.get(FRAMES) or 1)
+
+
+def _bare(image: Dataset) -> Dataset:
+    """An image's pixels and their description, and nothing of the patient."""
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
@@ -199,4 +262,4 @@ def _write_bare(image: Dataset, path: Path) -> None:
     for keyword in (*DESCRIPTION, "PixelData"):
         if keyword in image:
             bare[keyword] = image[keyword]
-    dcmwrite(path, bare, enforce_file_format=True)
+    return bare

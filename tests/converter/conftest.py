@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 STUDY_UID = "1.2.826.0.1.3680043.10.999.1"
 FRAME_UID = "1.2.826.0.1.3680043.10.999.2"
@@ -69,6 +69,39 @@ class Writer:
             paths.append(self.write(image))
         return paths
 
+    def enhanced(
+        self,
+        array: Any = None,
+        place: Callable[[int], dict[str, Any]] = lambda k: {},
+        change: Callable[[Dataset], None] = lambda image: None,
+        **attributes: Any,
+    ) -> list[Path]:
+        """Write one enhanced MR image whose k-th frame is ``array[k]``, 2 mm above the one before.
+
+        ``place(k)`` names attributes of the k-th frame's functional groups that are otherwise; one
+        that is None is left out.
+        """
+        self.count += 1
+        voxels = np.zeros((4, 4, 4), np.uint16) if array is None else np.asarray(array)
+        image = self.header(SOPClassUID=EnhancedMRImageStorage, **attributes)
+        for keyword in ("PixelSpacing", "ImageOrientationPatient"):
+            delattr(image, keyword)
+        image.SeriesInstanceUID = f"{STUDY_UID}.{self.count}"
+        image.SOPInstanceUID = f"{STUDY_UID}.{self.count}.1"
+        image.SeriesNumber, image.InstanceNumber = self.count, 1
+        image.NumberOfFrames, image.Rows, image.Columns = voxels.shape
+        image.PixelRepresentation = 1 if voxels.dtype == np.int16 else 0
+        image.PixelData = voxels.tobytes()
+        shared = Dataset()
+        shared.PixelMeasuresSequence = [_item(PixelSpacing=[1.0, 1.0])]
+        image.SharedFunctionalGroupsSequence = [shared]
+        image.PerFrameFunctionalGroupsSequence = [
+            _frame({"ImagePositionPatient": [0.0, 0.0, 2.0 * k]} | place(k))
+            for k in range(len(voxels))
+        ]
+        change(image)
+        return [self.write(image)]
+
     def write(self, image: Dataset) -> Path:
         """Write one object as a file."""
         image.file_meta = FileMetaDataset()
@@ -78,6 +111,39 @@ class Writer:
         path = self.folder / f"{self.count:03}-{image.InstanceNumber:04}.dcm"
         dcmwrite(path, image, enforce_file_format=True)
         return path
+
+
+MACROS = {
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "StackID": "FrameContentSequence",
+    "InStackPositionNumber": "FrameContentSequence",
+    "TemporalPositionIndex": "FrameContentSequence",
+    "DimensionIndexValues": "FrameContentSequence",
+}
+"""Functional group macro that holds an attribute (PS3.3 section C.7.6.16.2)."""
+
+
+def _item(**attributes: Any) -> Dataset:
+    """A data set of these attributes."""
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def _frame(attributes: dict[str, Any]) -> Dataset:
+    """Functional groups of one frame; axial where nothing else is said."""
+    group = Dataset()
+    for keyword, value in ({"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]} | attributes).items():
+        if value is None:
+            continue
+        if MACROS[keyword] not in group:
+            setattr(group, MACROS[keyword], [Dataset()])
+        setattr(group[MACROS[keyword]].value[0], keyword, value)
+    return group
 
 
 @pytest.fixture
