@@ -114,7 +114,7 @@ def encoder_headers(
     """
     # Patient and study are taken from the first alone.
     headers = [_reference_header(instance) for instance in instances]
-    describe(headers[0], instances[0])
+    _describe(headers[0], instances[0])
     shared = Dataset()
     shared.ImageOrientationPatient = _decimals(planes[0].orientation)
     shared.PixelSpacing = _decimals(planes[0].spacing)
@@ -167,32 +167,15 @@ def _reference_header(source: Dataset) -> Dataset:
     return header
 
 
-def describe(
-    header: Dataset,
-    source: Dataset,
-    keywords: Sequence[str] = DESCRIPTIVE,
-    present: Sequence[str] = TYPE_2,
-) -> None:
-    """Add what describes patient, study and equipment to a new header.
-
-    Parameters
-    ----------
-    header
-        Changed in place.
-    source
-        Where the values come from; not changed.
-    keywords
-        Of these, those that are filled and valid are added.
-    present
-        Of these, those that the header then has not are added, empty.
-    """
-    for keyword in keywords:
+def _describe(header: Dataset, source: Dataset) -> None:
+    """Add patient, study and equipment, where these are valid."""
+    for keyword in DESCRIPTIVE:
         text = _text(source, keyword)
         longest = LONGEST.get(keyword, 64)
         if text and RULES.get(keyword, single)(text):
             header[keyword] = copy.deepcopy(source[keyword])
             if len(text) > longest:
                 setattr(header, keyword, str(header[keyword].value)[:longest])
-    for keyword in present:
+    for keyword in TYPE_2:
         if keyword not in header or header[keyword].value is None:
             setattr(header, keyword, "")

@@ -142,7 +142,7 @@ def _settle(
 ) -> None:
     """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
     carry_verbatim(source, seg)
-    made = wall_clock(identity.created, source)
+    made = _wall_clock(identity.created, source)
     day, moment = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     for what in ("InstanceCreation", "Content", "Series"):
         setattr(seg, f"{what}Date", day)
@@ -171,7 +171,7 @@ def predecessor_item(before: Predecessor) -> Dataset:
     return study
 
 
-def wall_clock(created: datetime, source: Dataset) -> datetime:
+def _wall_clock(created: datetime, source: Dataset) -> datetime:
     """When it was made, on the clock of the zone that the source declares."""
     offset = str(source.get("TimezoneOffsetFromUTC") or "")
     if created.tzinfo is None or len(offset) != 5:
