@@ -42,7 +42,7 @@ UNKNOWN_SHARE_TELLING = 0.4
 """The same where the word holds one that cannot be there by chance (`Vocabulary.telling`)."""
 
 KNOWN_LETTERS = 5
-"""Letters and digits of known words that suffice, with such a word among them, in any longer one."""
+"""Letters and digits of known words that suffice, with such a word among them."""
 
 
 @dataclass(frozen=True)
