@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +20,16 @@ class Volumes:
     """Keys as in `study.tissue.REGIONS`."""
 
 
-def volumes_of(labels: Volume) -> Volumes:
+def volumes_of(labels: Volume, tissues: Sequence[Tissue] = TUMOUR_TISSUES) -> Volumes:
     """Volume of each tissue and region.
 
     Parameters
     ----------
     labels
         `Tissue` values.
+    tissues
+        Those that are spoken of. A person's outline of the enhancing lesion alone says nothing
+        of the others, nor of a region that needs them.
 
     Returns
     -------
@@ -34,7 +37,12 @@ def volumes_of(labels: Volume) -> Volumes:
         In mL: number of voxels times the volume of one.
     """
     one = labels.geometry.voxel_volume_ml
+    spoken = [t for t in TUMOUR_TISSUES if t in tissues]
     return Volumes(
-        {t: one * int(np.count_nonzero(labels.array == t)) for t in TUMOUR_TISSUES},
-        {name: one * int(np.count_nonzero(region(labels.array, name))) for name in REGIONS},
+        {t: one * int(np.count_nonzero(labels.array == t)) for t in spoken},
+        {
+            name: one * int(np.count_nonzero(region(labels.array, name)))
+            for name, parts in REGIONS.items()
+            if parts <= set(spoken)
+        },
     )
