@@ -17,6 +17,7 @@ from converter.roles import Decision
 from converter.rules import Rules
 from converter.table import identify_table, read_table
 from glioloop import settings as configuration
+from glioloop.folders import identify_studies
 from glioloop.terminal import ConfigOption, JsonOption, out, show_json
 from study.errors import RefusedError
 from study.tissue import Role
@@ -72,8 +73,6 @@ def identify(
 
 def _of_images(path: Path, rules: Rules, *, as_json: bool) -> None:
     """Every study below a path."""
-    from glioloop.offline import identify_studies  # noqa: PLC0415 - the network comes with it
-
     found = identify_studies(path, rules)
     if as_json:
         show_json({study_uid: one.as_json() for study_uid, one in found.items()})

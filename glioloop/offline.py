@@ -1,4 +1,4 @@
-"""The same pipeline on files, without a network: ``glioloop identify``, ``segment``, ``learn``."""
+"""The same pipeline on files, without a network: ``glioloop segment``, ``learn``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 
 import pydicom
 
-from converter.identify import Identification, identify
-from converter.rules import Rules
-from converter.series import Series, scan
+from converter.identify import identify
+from converter.series import Series
 from converter.volume import to_volume
 from dicomseg.encode import encode_seg
 from dicomseg.facts import read_facts
@@ -23,6 +22,7 @@ from dicomseg.preview import montage
 from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import choice, durable, learning, pipeline, results
+from glioloop.folders import studies
 from glioloop.label_file import labels_to_bytes
 from glioloop.models import BASE
 from glioloop.networks import Networks, Options, prepare_networks
@@ -31,31 +31,6 @@ from glioloop.settings import Settings
 from glioloop.site import open_site
 from study.errors import HeldError, RefusedError
 from study.tissue import Role
-
-
-def studies(path: Path) -> dict[str, list[Series]]:
-    """Series below a path by StudyInstanceUID, in order of date.
-
-    Raises
-    ------
-    RefusedError
-        If there is no such path, or nothing in it is a readable DICOM image.
-    """
-    if not path.exists():
-        raise RefusedError(f"there is no file or folder {path}")
-    scanned = scan([path])
-    if not scanned.series:
-        reasons = sorted({refusal.reason for refusal in scanned.refused})[:3]
-        raise RefusedError(f"nothing in {path} is a readable DICOM image. {'; '.join(reasons)}")
-    found: dict[str, list[Series]] = {}
-    for series in sorted(scanned.series, key=_date):
-        found.setdefault(series.study_uid, []).append(series)
-    return found
-
-
-def identify_studies(path: Path, rules: Rules | None = None) -> dict[str, Identification]:
-    """Which series is what, for each study below a path."""
-    return {uid: identify(series, rules=rules) for uid, series in studies(path).items()}
 
 
 class Offline:
@@ -218,12 +193,6 @@ def _identity(
         created=datetime.now(UTC),
         note=choice.without(chosen),
     )
-
-
-def _date(series: Series) -> tuple[str, str]:
-    """When a study was made."""
-    header = series.header
-    return str(header.get("StudyDate", "")), str(header.get("StudyTime", ""))
 
 
 def _ignore(_part: float) -> None:
