@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from converter.identify import Identification
-from converter.series import missing_slices, scan
+from converter.series import missing_slices
 from glioloop import choice, jobs, scope
 from glioloop.ledger_schema import InstanceRow, StudyRow, StudyState
 from glioloop.site import Site
@@ -76,13 +76,13 @@ class Judge:
 
     def _outside(self, study: StudyRow, rows: list[InstanceRow]) -> str:
         """Why a study is not in scope."""
-        headers = [series.header for series in scan(_paths(rows)).series]
         try:
-            evidence = look(self._site, study, rows).evidence
+            found = look(self._site, study, rows)
         except HeldError:  # whatever it is, the job says it
-            evidence = ()
+            return ""
+        headers = [part.header for part in found.parts]
         callers = {row.calling_ae for row in rows}
-        return scope.outside(self._site.settings.scope, headers, callers, evidence)
+        return scope.outside(self._site.settings.scope, headers, callers, found.evidence)
 
     def _has_all_roles(self, study: StudyRow, rows: list[InstanceRow]) -> bool:
         """Whether the three sequences are found, each without a doubt and without a gap."""
@@ -109,9 +109,9 @@ def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Identification
         If no readable image is there.
     """
     given = {Role(role): uid for role, uid in study.overrides.items()}
-    return choice.look(_paths(rows), given, site.rules)
+    return choice.look(paths_of(rows), given, site.rules)
 
 
-def _paths(rows: list[InstanceRow]) -> list[Path]:
+def paths_of(rows: list[InstanceRow]) -> list[Path]:
     """Files of instances."""
     return [Path(row.path) for row in rows if row.path]
