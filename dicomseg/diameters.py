@@ -174,10 +174,10 @@ def _longest_across(pieces: FloatArray, pair: FloatArray) -> FloatArray:
     along = (pair[1] - pair[0]) / np.linalg.norm(pair[1] - pair[0])
     across = np.array([-along[1], along[0]])
     at, off = pieces @ along, pieces @ across
+    low, high = at.min(axis=1), at.max(axis=1)
     best, chord = -1.0, np.array([0.0, 0.0, 0.0])
     for position in np.unique(at.round(9)):
         here = off[np.abs(at - position) < SAME_MM]
-        low, high = at.min(axis=1), at.max(axis=1)
         crossed = (low < position - SAME_MM) & (high > position + SAME_MM)
         part = (position - at[crossed, 0]) / (at[crossed, 1] - at[crossed, 0])
         between = off[crossed, 0] + part * (off[crossed, 1] - off[crossed, 0])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
-from dicomseg.diameters import SAME_MM, Diameters, diameters_of
+from dicomseg.diameters import SAME_MM, Diameters, Mask, diameters_of
 from dicomseg.measure import Volumes, volumes_of
 from study.tissue import TUMOUR_TISSUES, Tissue
-from study.volume import Volume
+from study.volume import Geometry, Volume
 
 SMALLEST_ML = 0.1
 SMALLEST_VOXELS = 2
@@ -74,25 +74,28 @@ def measure(labels: Volume, tissues: Sequence[Tissue] = TUMOUR_TISSUES) -> Measu
     # Rounding must not decide about a lesion of exactly the smallest volume.
     listed = (voxels * one >= SMALLEST_ML - 1e-9) & (voxels >= SMALLEST_VOXELS)
     order = [int(n) for n in np.argsort(-voxels, kind="stable") if listed[n]]
+    boxes = ndimage.find_objects(component)
     return Measurements(
         volumes,
         tuple(
-            _lesion(number, component == n + 1, labels) for number, n in enumerate(order, start=1)
+            _lesion(number, component[boxes[n]] == n + 1, boxes[n], labels.geometry)
+            for number, n in enumerate(order, start=1)
         ),
         int(np.count_nonzero(~listed)),
         one * int(voxels[~listed].sum()),
     )
 
 
-def _lesion(number: int, mask: np.ndarray, labels: Volume) -> Lesion:
-    """Measures of one component."""
-    geometry = labels.geometry
+def _lesion(number: int, mask: Mask, box: tuple[slice, ...], whole: Geometry) -> Lesion:
+    """Measures of one component, which lies in a box of the whole grid."""
+    affine = whole.affine.copy()
+    affine[:3, 3] = whole.world([part.start for part in box])
+    found = diameters_of(mask, Geometry(mask.shape, affine, whole.frame_of_reference_uid))
+    diameters = replace(found, slice_index=found.slice_index + box[0].start)
     slices = int(np.count_nonzero(mask.any(axis=(1, 2))))
-    diameters = diameters_of(mask, geometry)
-    volume = geometry.voxel_volume_ml * int(np.count_nonzero(mask))
-    return Lesion(
-        number, volume, slices, diameters, is_measurable(diameters, slices, geometry.spacing[0])
-    )
+    volume = whole.voxel_volume_ml * int(np.count_nonzero(mask))
+    measurable = is_measurable(diameters, slices, whole.spacing[0])
+    return Lesion(number, volume, slices, diameters, measurable)
 
 
 def is_measurable(diameters: Diameters, slices: int, slice_mm: float) -> bool:

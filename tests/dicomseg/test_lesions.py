@@ -30,6 +30,11 @@ def test_lesions_are_ordered_by_volume_and_measured_one_by_one():
     # Between edge midpoints of 20 x 20 pixels: 20 one way and 19 the other.
     assert found.lesions[0].diameters.longest_mm == pytest.approx((20**2 + 19**2) ** 0.5)
     assert all(x.measurable for x in found.lesions)
+    # Where it lies is told in the whole grid, not in the lesion's own box.
+    assert found.lesions[0].diameters.slice_index == 15
+    ends = np.array(found.lesions[0].diameters.longest)
+    assert ends.min(axis=0) == pytest.approx((15, 14.5, 30), abs=0.51)
+    assert ends.max(axis=0) == pytest.approx((15, 34.5, 49), abs=0.51)
 
 
 def test_lesions_that_touch_at_a_corner_are_one():
