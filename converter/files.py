@@ -16,15 +16,20 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import data_element_generator, read_file_meta_info, read_partial
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    MediaStorageDirectoryStorage,
+)
 
 from study.errors import RefusedError
 
 READ_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     OSError,
     EOFError,
     ValueError,
@@ -139,7 +144,8 @@ def _read(path: Path, file: BinaryIO) -> Reading:
         raise RefusedError("in Deflated Explicit VR Little Endian, which is not accepted")
     try:
         header = dcmread(file, stop_before_pixels=True)
-        defect = _shortened(header) or _behind_header(file, size)
+        little_endian = meta.get("TransferSyntaxUID") != ExplicitVRBigEndian
+        defect = _shortened(header) or _behind_header(file, size, little_endian=little_endian)
     except READ_ERRORS as error:
         # Which image it was may stand before the damage.
         file.seek(0)
@@ -167,16 +173,14 @@ def _shortened(header: Dataset) -> str:
     return ""
 
 
-def _behind_header(file: BinaryIO, size: int) -> str:
+def _behind_header(file: BinaryIO, size: int, *, little_endian: bool) -> str:
     """What is wrong with the pixels' element and with what follows it, to the end of the file."""
     end = file.tell()
     if end == size:
         return ""
     implicit_vr = file.read(6)[4:] not in {b"OB", b"OW", b"OF", b"OD"}
     file.seek(end)
-    for raw in data_element_generator(
-        file, implicit_vr, is_little_endian=True, defer_size=LARGE_VALUE
-    ):
+    for raw in data_element_generator(file, implicit_vr, little_endian, defer_size=LARGE_VALUE):
         end = file.tell()
         if isinstance(raw, RawDataElement) and raw.length != UNDEFINED_LENGTH:
             end = raw.value_tell + raw.length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from converter.series import missing_slices, read_series, scan, split
-from study.errors import RefusedError
+from converter.volume import to_volume
+from study.errors import HeldError, RefusedError
 
 
 def test_files_are_grouped_by_series_and_ordered_by_instance_number(dicom):
@@ -73,7 +75,37 @@ def test_a_second_file_of_one_sop_instance_is_refused(dicom):
 
     found = scan(dicom.series(change=spoil))
     assert len(found.series[0].instances) == 19
-    assert "occurs in a second file" in found.refused[0].reason
+    assert "occurs in a second file, with other bytes" in found.refused[0].reason
+    with pytest.raises(HeldError, match=r"\.1: a second file has this SOP Instance UID and other"):
+        to_volume(found.series[0])
+
+
+def test_a_copy_of_a_file_is_refused_and_harms_nothing(dicom):
+    paths = dicom.series(np.ones((4, 2, 2), np.uint16))
+    shutil.copy(paths[2], dicom.folder / "copy.dcm")
+    found = scan([dicom.folder])
+    assert [refusal.path.name for refusal in found.refused] == ["copy.dcm"]
+    assert "occurs in a second file, a copy of the first" in found.refused[0].reason
+    assert to_volume(found.series[0]).array.shape == (4, 2, 2)
+
+
+def test_two_patients_in_one_folder_are_told_apart_by_their_studies(dicom):
+    dicom.series(PatientID="SECRET-A", StudyInstanceUID="1.2.3")
+    dicom.series(PatientID="SECRET-B", StudyInstanceUID="1.2.4")
+    found = scan([dicom.folder])
+    assert [series.study_uid for series in found.series] == ["1.2.3", "1.2.4"]
+    assert found.refused == ()
+
+
+def test_values_that_cannot_be_read_are_not_known_and_do_not_stop_the_others(dicom):
+    paths = dicom.series(np.ones((4, 2, 2), np.uint16), EchoTime=7777)
+    for path in paths[1:3]:
+        whole = path.read_bytes()
+        assert whole.count(b"7777") == 1
+        path.write_bytes(whole.replace(b"7777", b"SE^T"))
+    (series,) = read_series(paths)
+    assert series.slices == 4
+    assert [i.echo_time for i in series.instances] == [7777.0, None, None, 7777.0]
 
 
 def test_a_series_of_two_patients_is_refused_without_naming_them(dicom):
