@@ -9,6 +9,19 @@ from scipy import ndimage
 from study.volume import Geometry, Volume
 
 Picture = npt.NDArray[np.uint8]
+Box = tuple[slice, slice]
+"""Rows and columns of a slice."""
+
+LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
+"""Where x, y and z come from and go to, as (0020,0020) *Patient Orientation* names it."""
+OBLIQUE = 0.26
+"""Sine of 15 degrees: a direction is named by every axis that it leans to by more."""
+BODY = 25
+"""Grey value, of 255, above which something is no air."""
+BODY_PART = 0.02
+"""Part of a row's or column's pixels that are no air, where the body is."""
+BORDER = 0.04
+"""Room around the body, as part of its size."""
 
 
 def choose_slices(labels: Volume, outline: Volume | None, count: int) -> list[int]:
@@ -77,3 +90,66 @@ def turned_for_display(
     turned = np.swapaxes(picture, 0, 1) if exchange else picture
     turned = turned[::-1] if up_down else turned
     return np.ascontiguousarray(turned[:, ::-1] if left_right else turned)
+
+
+def sides(geometry: Geometry) -> tuple[str, str, str, str]:
+    """What is at the left, right, top and bottom of a slice that is turned for display.
+
+    Returns
+    -------
+    tuple of str
+        One letter of R, L, A, P, F, H each, or several, the nearest first, in oblique slices.
+    """
+    exchange, up_down, left_right = display_order(geometry)
+    steps = geometry.affine[:3, :3] / np.array(geometry.spacing)
+    down, rightward = (steps[:, 2], steps[:, 1]) if exchange else (steps[:, 1], steps[:, 2])
+    down = -down if up_down else down
+    rightward = -rightward if left_right else rightward
+    return _named(-rightward), _named(rightward), _named(-down), _named(down)
+
+
+def _named(direction: npt.NDArray[np.float64]) -> str:
+    """Letters of a direction."""
+    order = [axis for axis in np.argsort(-np.abs(direction)) if abs(direction[axis]) > OBLIQUE]
+    return "".join(LETTERS[axis][int(direction[axis] > 0)] for axis in order)
+
+
+def place_of_slice(geometry: Geometry, k: int) -> str:
+    """Where the middle of a slice lies along the axis that slices are nearest to.
+
+    ``"H 34.5 mm"``: 34.5 mm towards the head from the origin of the patient's coordinates, as
+    scanners print it. The number of a slice would mislead: viewers count from either end.
+    """
+    _, rows, columns = geometry.shape
+    middle = geometry.world((k, (rows - 1) / 2, (columns - 1) / 2))
+    across = int(np.argmax(np.abs(np.cross(geometry.affine[:3, 1], geometry.affine[:3, 2]))))
+    return f"{LETTERS[across][int(middle[across] >= 0)]} {abs(middle[across]):.1f} mm"
+
+
+def body_box(grey: Picture, shown: npt.NDArray[np.bool_]) -> Box:
+    """What of some slices is worth showing: the body, and all that is outlined.
+
+    Parameters
+    ----------
+    grey
+        ``(n, rows, columns)``, as of `windowed`.
+    shown
+        ``(n, rows, columns)``: what must not be cut off.
+
+    Returns
+    -------
+    tuple of slice
+        Rows and columns; all of them where nothing is brighter than air.
+    """
+    return _stretch(grey, shown, 1), _stretch(grey, shown, 2)
+
+
+def _stretch(grey: Picture, shown: npt.NDArray[np.bool_], axis: int) -> slice:
+    """The part of one axis that the body fills, with its border."""
+    others = tuple({0, 1, 2} - {axis})
+    filled = np.flatnonzero((grey > BODY).mean(axis=others) > BODY_PART)
+    if not len(filled):
+        return slice(0, grey.shape[axis])
+    kept = np.union1d(filled, np.flatnonzero(shown.any(axis=others)))
+    border = round(BORDER * (kept[-1] - kept[0] + 1))
+    return slice(max(int(kept[0]) - border, 0), int(kept[-1]) + border + 1)

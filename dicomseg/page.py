@@ -7,6 +7,7 @@ has Latin, Greek and Cyrillic letters, and a box for what it lacks, as Japanese.
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,6 +27,8 @@ WIDTH = 1280
 MARGIN = 24
 LONGEST = 2000
 """Characters of one text that are looked at; nobody reads more of it on a page."""
+MOST_IN_LINE = 400
+"""Characters of one line, be they as narrow as they may."""
 
 Colour = tuple[int, int, int]
 
@@ -104,13 +107,13 @@ def _parts(word: str, face: ImageFont.FreeTypeFont, room: float) -> list[str]:
     """A word in pieces that are no wider than the room."""
     if face.getlength(word) <= room:
         return [word]
-    pieces, at = [], ""
-    for character in word:
-        if at and face.getlength(at + character) > room:
-            pieces.append(at)
-            at = ""
-        at += character
-    return [*pieces, at]
+    pieces = []
+    while word:
+        counts = range(1, min(len(word), MOST_IN_LINE) + 1)
+        fitting = max(bisect_right(counts, room, key=lambda n: face.getlength(word[:n])), 1)
+        pieces.append(word[:fitting])
+        word = word[fitting:]
+    return pieces
 
 
 def at_most(lines: Sequence[Line], most: int, width: int) -> list[Line]:

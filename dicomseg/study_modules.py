@@ -12,6 +12,7 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, default_encoding
+from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
@@ -39,6 +40,8 @@ TEXT = {"SH", "LO", "PN"}
 NOWHERE = Plane((0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (1.0, 1.0))
 
 
+# Bad values are repaired or carried over on purpose; pydicom would quote them in warnings.
+@disable_value_validation()
 def carry_study(source: Dataset, made: Dataset) -> None:
     """Put an object into the study of another.
 

@@ -1,0 +1,154 @@
+"""The curves of a patient's volumes over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dicomseg.codes import STYLES
+from dicomseg.display import Picture
+from dicomseg.page import FAINT, INK, PAPER, Colour
+from dicomseg.trend import TrendPoint, volume_text
+from study.tissue import Tissue
+
+CHART_HEIGHT = 560
+"""Pixels."""
+REGION_NAMES: Mapping[str, str] = {
+    "enhancing": "Enhancing tumour",
+    "core": "Tumour core",
+    "whole": "Whole tumour",
+}
+"""In the order in which they are shown."""
+REGION_COLOURS: Mapping[str, Colour] = {
+    "enhancing": STYLES[Tissue.ENHANCING].rgb,
+    "core": (86, 180, 233),
+    "whole": STYLES[Tissue.EDEMA].rgb,
+}
+"""A region is more than a tissue: the core has a colour of its own (Okabe and Ito 2008), the
+whole tumour that of its rim."""
+HEIGHTS = (1.6, 1.0, 1.0)
+"""Of the regions' curves; the enhancing tumour is what is judged."""
+LABELLED = 14
+"""Most points that have their value written beside them."""
+LEAST_DAYS = 30
+"""Time that is shown at least, so that single days are no axis of their own."""
+TICKS = 10
+"""Most days that are named below the axis."""
+LEAST_ML = 0.1
+HEADROOM = 1.5
+"""Height of an axis as a multiple of its highest point, with room for the value above it."""
+DPI = 100
+
+
+def chart(points: Sequence[TrendPoint], width: int) -> Picture:
+    """Three curves on one axis of time, each with a scale of its own from zero.
+
+    One scale for all would press the enhancing tumour, which is judged, to the floor beside the
+    edema.
+
+    Parameters
+    ----------
+    points
+        By date, at least one.
+    width
+        Pixels.
+
+    Returns
+    -------
+    array
+        ``(CHART_HEIGHT, width, 3)`` uint8, RGB. Corrected points are diamonds with a white edge.
+    """
+    figure = Figure(figsize=(width / DPI, CHART_HEIGHT / DPI), dpi=DPI, facecolor=_of(PAPER))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        3, 1, height_ratios=HEIGHTS, left=0.07, right=0.975, top=0.95, bottom=0.06, hspace=0.32
+    )
+    shared: Axes | None = None
+    for row, region in enumerate(REGION_NAMES):
+        axes = figure.add_subplot(grid[row], sharex=shared)
+        shared = shared or axes
+        _draw(axes, points, region)
+        axes.tick_params(labelbottom=row == 2)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())
+    return np.array(Image.open(buffer).convert("RGB"))
+
+
+def _draw(axes: Axes, points: Sequence[TrendPoint], region: str) -> None:
+    """The curve of one region."""
+    colour = _of(REGION_COLOURS[region])
+    known = [
+        (p.date.toordinal(), p.volumes_ml[region], p) for p in points if region in p.volumes_ml
+    ]
+    highest = max([volume for _, volume, _ in known], default=0.0)
+    axes.plot([day for day, _, _ in known], [v for _, v, _ in known], color=colour, linewidth=2)
+    for day, volume, point in known:
+        edge, marker, size = (_of(INK), "D", 9) if point.corrected else (colour, "o", 7)
+        axes.plot(
+            day, volume, marker, color=colour, markersize=size, markeredgecolor=edge,
+            markeredgewidth=1.6, clip_on=False, zorder=3,
+        )  # fmt: skip
+        if len(points) <= LABELLED:
+            axes.annotate(
+                volume_text(volume), (day, volume), (0, 8), textcoords="offset points",
+                ha="center", fontsize=10, color=_of(INK),
+            )  # fmt: skip
+    axes.set_ylim(0, max(highest, LEAST_ML) * HEADROOM)
+    _frame(axes, points)
+    axes.set_title(
+        f"{REGION_NAMES[region]} (mL)", loc="left", color=colour, fontsize=12, fontweight="bold"
+    )
+
+
+def _frame(axes: Axes, points: Sequence[TrendPoint]) -> None:
+    """Axis of time, grid and colours."""
+    first, last = span(points[0].date, points[-1].date)
+    shown = ticks(first, last)
+    axes.set_xlim(first.toordinal(), last.toordinal())
+    axes.set_xticks([day.toordinal() for day in shown], [day.isoformat() for day in shown])
+    axes.set_facecolor(_of(PAPER))
+    axes.tick_params(colors=_of(INK), labelsize=10)
+    axes.grid(visible=True, color=_of(FAINT), alpha=0.25, linewidth=0.8)
+    for spine in axes.spines.values():
+        spine.set_color(_of(FAINT))
+
+
+def span(first: date, last: date) -> tuple[date, date]:
+    """First and last day that are shown: all points, with some room beside them."""
+    length = last - first
+    room = max((timedelta(days=LEAST_DAYS) - length) / 2, length * 0.04, timedelta(days=1))
+    return first - timedelta(room.days), last + timedelta(room.days)
+
+
+def ticks(first: date, last: date) -> list[date]:
+    """Days that are named below the axis: a week, some months or some years apart.
+
+    Returns
+    -------
+    list of datetime.date
+        At most `TICKS`, all from `first` to `last`.
+    """
+    days = (last - first).days
+    if days <= 7 * TICKS - 7:
+        return [first + timedelta(days=n) for n in range(3, days + 1, 7)]
+    starts = [date(n // 12, n % 12 + 1, 1) for n in range(_month(first) + 1, _month(last) + 1)]
+    step = next(n for n in (1, 2, 3, 6, 12, 24, 60, 120, 1200) if len(starts) <= n * (TICKS - 1))
+    return [day for day in starts if _month(day) % step == 0]
+
+
+def _month(day: date) -> int:
+    """Months since the year 0."""
+    return day.year * 12 + day.month - 1
+
+
+def _of(colour: Colour) -> tuple[float, float, float]:
+    """A colour as matplotlib takes it."""
+    red, green, blue = colour
+    return red / 255, green / 255, blue / 255
