@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from converter.files import READ_ERRORS, find_files, is_uid, read_file
 from study.errors import RefusedError
@@ -213,7 +213,8 @@ def _split_by(series: Series, name: str, label: dict[str, str]) -> list[Series]:
         return [series]
     parts = []
     for value, group in groups.items():
-        header = dcmread(group[0].path, stop_before_pixels=True)
+        spokesman = next((one for one in group if not one.defect), group[0])
+        header = read_file(spokesman.path).header
         said = ", ".join(filter(None, (series.part, f"{name} {value}")))
         parts.append(replace(series, instances=tuple(group), header=header, part=said))
     return parts

@@ -149,6 +149,20 @@ def test_two_echoes_are_split(dicom):
     assert early.header.EchoTime == 12
 
 
+def test_a_damaged_file_is_split_with_its_part(dicom):
+    def spoil(image: Dataset, k: int) -> None:
+        image.EchoTime = 12.0 if k < 4 else 90.0
+
+    paths = dicom.series(np.ones((8, 2, 2), np.uint16), change=spoil)
+    paths[0].write_bytes(paths[0].read_bytes()[:-2])
+    (series,) = read_series(paths)
+    early, late = split(series)
+    assert (early.part, early.header.EchoTime) == ("echo (ms) 12", 12)
+    assert to_volume(late).array.shape == (4, 2, 2)
+    with pytest.raises(HeldError, match=r"echo \(ms\) 12\) has 1 file\(s\) that cannot be used"):
+        to_volume(early)
+
+
 def test_echo_times_that_are_only_rounded_differently_are_one_echo(dicom):
     def spoil(image: Dataset, k: int) -> None:
         image.EchoTime = 90.0 if k % 2 else 90.4
