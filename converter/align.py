@@ -2,46 +2,68 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
-from scipy.ndimage import center_of_mass
 
-from converter.grid import resample, working_grid
+from converter.agreement import (
+    BINS,
+    SEED,
+    Comparison,
+    clarity,
+    compare,
+    information,
+    overlap,
+    parts_that_agree,
+)
+from converter.levels import COARSE_MM, FINE_MM, MIDDLE_MM, Level, levels
 from study.errors import HeldError
 from study.volume import Geometry, Volume
 
 sitk: Any = SimpleITK  # it ships no types
 
-COARSE_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
-"""Voxel sizes of the isotropic grids on which both images are aligned, coarse to fine."""
+STEPS = {
+    COARSE_MM: (4.0, 0.25, 6_000),
+    MIDDLE_MM: (2.0, 0.06, 15_000),
+    FINE_MM: (0.5, 0.01, 20_000),
+}
+"""For each voxel size the first and the least step, in mm, and the points that are compared."""
 
-BINS = 32
-"""Bins, for each image, of the joint histogram behind mutual information."""
+ITERATIONS = 40
+"""Most steps on one level."""
 
-SAMPLES = 60_000
-"""Points at which two images are compared, at most, while they are aligned."""
+LEVER_MM = 40.0
+"""Unit of length while aligning: turning by a radian moves a point of a head about as far as
+shifting by so much, so that the optimizer may treat both alike."""
 
-SEED = 20251
-"""Seed of those points: an alignment is the same each time."""
+CHECKED_POINTS, TRIED_POINTS = 30_000, 8_000
+"""Points at which the result is checked, and at which places are compared with one another."""
 
 NUDGE_MM, NUDGE_DEG = 4.0, 4.0
 """Displacements that worsen the agreement of two images that are aligned."""
 
-MIN_SCORE = 0.01
+SKIP_MM, SKIP_DEG, SKIP_SCORE = 2.0, 2.0, 0.02
+"""The scanner's coordinates stand where such displacements lose so much of the agreement: what is
+displaced by more than half of them loses nothing."""
+
+MIN_SCORE = 0.02
 """Least score of an alignment that is believed; see `Alignment`."""
 
-SETTING = threading.Lock()
-"""Held while SimpleITK's number of threads, which is one for the whole process, is another."""
+MIN_OVERLAP = 0.15
+"""Least share of the head that both images must show."""
+
+MIN_PARTS = 0.85
+"""Least share of the eighths of the head that must agree best where they are."""
+
+MAX_OTHER = 1.05
+"""Most that a mirrored or upside-down image may agree, of what the image as it is agrees."""
 
 Matrix = npt.NDArray[np.float64]
+Levels = Mapping[float, Level]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +79,6 @@ class Alignment:
     score
         How clear the optimum is: the share of the images' mutual information that is lost, at
         least, by shifting one of them 4 mm along an axis or turning it 4 degrees about one.
-        Negative where such a nudge makes the images agree better, so that this is no optimum.
     """
 
     matrix: Matrix
@@ -65,177 +86,193 @@ class Alignment:
     score: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """Both images on isotropic grids of one voxel size, and where each has voxels."""
-
-    fixed: Volume
-    moving: Volume
-    fixed_inside: npt.NDArray[np.bool_]
-    moving_inside: npt.NDArray[np.bool_]
-
-
-def align(moving: Volume, fixed: Volume) -> Alignment:
+def align(
+    moving: Volume, fixed: Volume, called: tuple[str, str] = ("one sequence", "the other")
+) -> Alignment:
     """Align two sequences of one head by a rigid motion.
 
     Maximises Mattes mutual information (Mattes et al. 2003, "PET-CT image registration in the chest
-    using free-form deformations") on three levels. Where both images share a frame of reference it
-    starts from the scanner's own coordinates, else from several places.
+    using free-form deformations") on three levels, from several places. The result is checked by
+    other means than it was found with: it must be a clear optimum, in nearly every part of the
+    head, and no mirrored or turned image may fit better.
 
     Parameters
     ----------
     moving, fixed
         Volumes of any geometry.
+    called
+        What a person calls the two, for messages.
 
     Returns
     -------
     Alignment
-        The same for the same input.
+        The same for the same input, whatever else the process does.
 
     Raises
     ------
     HeldError
         If no place is found at which the two images clearly agree best.
     """
-    middle = _level(moving, fixed, MIDDLE_MM)
-    if moving.geometry.same_place(fixed.geometry):
-        score = _score(middle, np.eye(4))
-        if score >= MIN_SCORE:
-            return Alignment(np.eye(4), skipped=True, score=score)
-    coarse = _level(moving, fixed, COARSE_MM)
-    tried = [_refine(coarse, start, 4.0) for start in _starts(coarse)]
-    best = max(tried, key=lambda matrix: _agreement(middle, matrix))
-    matrix = _refine(middle, best, 2.0)
-    matrix = _refine(_level(moving, fixed, FINE_MM), matrix, 0.5)
-    score = _score(middle, matrix)
-    if score < MIN_SCORE:
-        raise HeldError(
-            f"two sequences could not be aligned: the best place found scores {score:.3f},"
-            f" {MIN_SCORE} is needed; check that both show the same head"
-        )
-    return Alignment(matrix, skipped=False, score=score)
-
-
-def _level(moving: Volume, fixed: Volume, size_mm: float) -> _Level:
-    """Both images on isotropic grids."""
-    (one, in_one), (two, in_two) = _isotropic(fixed, size_mm), _isotropic(moving, size_mm)
-    return _Level(one, two, in_one, in_two)
-
-
-def _isotropic(volume: Volume, size_mm: float) -> tuple[Volume, npt.NDArray[np.bool_]]:
-    """An image on an isotropic grid, and where it has voxels."""
-    grid = working_grid(volume.geometry, size_mm)
-    full = volume.with_array(np.ones(volume.array.shape, np.float32))
-    inside: npt.NDArray[np.bool_] = resample(full, grid, order="nearest").array > 0.5
-    return resample(volume, grid), inside
-
-
-def _starts(level: _Level) -> list[Matrix]:
-    """Places to begin from: the scanner's coordinates, and the heads' centres put together."""
-    centres = []
-    for image in (level.fixed, level.moving):
-        bright = image.array > np.quantile(image.array, 0.5)
-        centres.append(image.geometry.world(center_of_mass(bright)))
-    centred = np.eye(4)
-    centred[:3, 3] = centres[1] - centres[0]
-    return [np.eye(4), centred]
-
-
-def _refine(level: _Level, start: Matrix, step_mm: float) -> Matrix:
-    """Locally best rigid matrix on one level."""
-    centre = level.fixed.geometry.corners().mean(axis=0)
-    rigid = sitk.Euler3DTransform()
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricFixedMask(_image(level.fixed_inside.astype(np.uint8), level.fixed.geometry))
-    method.SetMetricMovingMask(_image(level.moving_inside.astype(np.uint8), level.moving.geometry))
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    share = min(1.0, SAMPLES / level.fixed.array.size)
-    method.SetMetricSamplingPercentage(share, SEED)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step_mm, minStep=step_mm / 256, numberOfIterations=100, relaxationFactor=0.6
+    for volume, name in zip((moving, fixed), called, strict=True):
+        _require_contrast(volume, name)
+    fixed_levels, moving_levels = levels(fixed), levels(moving)
+    both = compare(fixed_levels[FINE_MM], moving_levels[FINE_MM], CHECKED_POINTS)
+    skipped = moving.geometry.same_place(fixed.geometry) and (
+        clarity(both, np.eye(4), SKIP_MM, SKIP_DEG) >= SKIP_SCORE
     )
-    rigid.SetCenter(centre.tolist())
-    rigid.SetMatrix(start[:3, :3].ravel().tolist())
-    rigid.SetTranslation((start[:3, :3] @ centre + start[:3, 3] - centre).tolist())
-    method.SetInitialTransform(rigid, inPlace=True)
-    with _one_thread():
-        method.Execute(
-            _image(level.fixed.array, level.fixed.geometry),
-            _image(level.moving.array, level.moving.geometry),
+    found = np.eye(4) if skipped else _search(fixed_levels, moving_levels)
+    if found is None:
+        raise _held(called, "they have too few voxels in common")
+    score = _check(both, found, called)
+    _check_other_ways(fixed_levels, moving_levels, found, called)
+    return Alignment(found, skipped, score)
+
+
+def _held(called: tuple[str, str], reason: str) -> HeldError:
+    """What a person reads."""
+    return HeldError(
+        f"{called[0]} could not be aligned to {called[1]}: {reason}; check that both show the same"
+        " head, complete and the right way round, or choose another series"
+    )
+
+
+def _require_contrast(volume: Volume, name: str) -> None:
+    """Hold an image that shows nothing."""
+    if not np.isfinite(volume.array).all():
+        raise HeldError(f"{name} has voxels that are no numbers; choose another series")
+    if volume.array.min() == volume.array.max():
+        raise HeldError(
+            f"{name} has the value {volume.array.flat[0]} everywhere; choose another series"
         )
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(rigid.GetMatrix()).reshape(3, 3)
-    matrix[:3, 3] = np.array(rigid.TransformPoint((0.0, 0.0, 0.0)))
+
+
+def _check(both: Comparison, matrix: Matrix, called: tuple[str, str]) -> float:
+    """Score of an alignment.
+
+    Raises
+    ------
+    HeldError
+        If it is none to believe in.
+    """
+    share = overlap(both, matrix)
+    if share < MIN_OVERLAP:
+        raise _held(called, f"they share {share:.0%} of the head, and {MIN_OVERLAP:.0%} are needed")
+    score = clarity(both, matrix, NUDGE_MM, NUDGE_DEG)
+    if score < MIN_SCORE:
+        raise _held(called, f"the best place found scores {score:.3f}, {MIN_SCORE} is needed")
+    agree, parts = parts_that_agree(both, matrix, NUDGE_MM)
+    if agree < MIN_PARTS * parts:
+        raise _held(called, f"{agree} of {parts} parts of the head agree at the best place found")
+    return score
+
+
+def _check_other_ways(
+    fixed: Levels, moving: Levels, matrix: Matrix, called: tuple[str, str]
+) -> None:
+    """Compare with the image mirrored, upside down, back to front.
+
+    Raises
+    ------
+    HeldError
+        If one of them fits better.
+    """
+    as_it_is = information(compare(fixed[MIDDLE_MM], moving[MIDDLE_MM], TRIED_POINTS), matrix)
+    mirrored = {size: level.mirrored() for size, level in moving.items()}
+    for image, seen in ((moving, "turned"), (mirrored, "mirrored")):
+        both = compare(fixed[MIDDLE_MM], image[MIDDLE_MM], TRIED_POINTS)
+        for axis in (None, 0, 1, 2):
+            if image is moving and axis is None:
+                continue
+            start = _centred(fixed[COARSE_MM], image[COARSE_MM], _half_turn(axis))
+            found = _refine(fixed[COARSE_MM], image[COARSE_MM], start)
+            other = 0.0 if found is None else information(both, found) / as_it_is
+            if other > MAX_OTHER:
+                raise _held(called, f"{seen}, it agrees {other:.2f} times as well")
+
+
+def _search(fixed: Levels, moving: Levels) -> Matrix | None:
+    """The best place, from several to begin with; None where the images share too little."""
+    both = compare(fixed[MIDDLE_MM], moving[MIDDLE_MM], TRIED_POINTS)
+    coarse = fixed[COARSE_MM], moving[COARSE_MM]
+    tried = [found for s in _starts(*coarse) if (found := _refine(*coarse, s)) is not None]
+    if not tried:
+        return None
+    best: Matrix | None = max(tried, key=lambda matrix: information(both, matrix))
+    for size in (MIDDLE_MM, FINE_MM):
+        if best is not None:
+            best = _refine(fixed[size], moving[size], best)
+    return best
+
+
+def _starts(fixed: Level, moving: Level) -> list[Matrix]:
+    """The scanner's coordinates; the heads' middles put together; the same but for the height."""
+    centred = _centred(fixed, moving, np.eye(4))
+    level = centred.copy()
+    level[2, 3] = 0.0
+    return [np.eye(4), centred, level]
+
+
+def _half_turn(axis: int | None) -> Matrix:
+    """Half a turn about an axis of the patient; none for None."""
+    signs = [1.0 if axis in {None, k} else -1.0 for k in range(3)]
+    return np.diag([*signs, 1.0])
+
+
+def _centred(fixed: Level, moving: Level, turn: Matrix) -> Matrix:
+    """A turn that puts the middles of two heads together."""
+    matrix = turn.copy()
+    matrix[:3, 3] = moving.centre() - turn[:3, :3] @ fixed.centre()
     return matrix
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Work in one thread: with several, sums differ in their last digits from run to run."""
-    process = sitk.ProcessObject
-    with SETTING:
-        before = process.GetGlobalDefaultNumberOfThreads()
-        process.SetGlobalDefaultNumberOfThreads(1)
-        try:
-            yield
-        finally:
-            process.SetGlobalDefaultNumberOfThreads(before)
+def _refine(fixed: Level, moving: Level, start: Matrix) -> Matrix | None:
+    """Locally best rigid matrix on one level; None where the two images do not meet."""
+    grid = fixed.image.geometry
+    step, least, points = STEPS[float(round(grid.spacing[0]))]
+    near = np.count_nonzero(fixed.near)
+    centre = fixed.centre() / LEVER_MM
+    rigid = sitk.Euler3DTransform()
+    method = sitk.ImageRegistrationMethod()
+    # One unit of work: with several, sums differ in their last digits from run to run.
+    method.SetNumberOfWorkUnits(1)
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(_image(fixed.near.astype(np.uint8), grid))
+    method.SetMetricMovingMask(_image(moving.inside.astype(np.uint8), moving.image.geometry))
+    if near > points:
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(points / near, SEED)
+    # Differences of neighbours do, and save smoothing the whole image for its gradient.
+    method.MetricUseFixedImageGradientFilterOff()
+    method.MetricUseMovingImageGradientFilterOff()
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerScales([1.0] * 6)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=step / LEVER_MM,
+        minStep=least / LEVER_MM,
+        numberOfIterations=ITERATIONS,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-8,
+    )
+    shift = start[:3, 3] / LEVER_MM
+    rigid.SetCenter(centre.tolist())
+    rigid.SetMatrix(start[:3, :3].ravel().tolist())
+    rigid.SetTranslation((start[:3, :3] @ centre + shift - centre).tolist())
+    method.SetInitialTransform(rigid, inPlace=True)
+    try:
+        method.Execute(
+            _image(fixed.image.array, grid), _image(moving.image.array, moving.image.geometry)
+        )
+    except RuntimeError:  # SimpleITK's only error: here, that no point lies in both images
+        return None
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(rigid.GetMatrix()).reshape(3, 3)
+    matrix[:3, 3] = np.array(rigid.TransformPoint((0.0, 0.0, 0.0))) * LEVER_MM
+    return matrix
 
 
 def _image(array: npt.NDArray[Any], geometry: Geometry) -> Any:
-    """A working grid's array as SimpleITK's image; its axes are the patient's."""
+    """A working grid's array as SimpleITK's image, in levers; its axes are the patient's."""
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing([float(value) for value in reversed(geometry.spacing)])
-    image.SetOrigin(geometry.affine[:3, 3].tolist())
+    image.SetSpacing([float(value) / LEVER_MM for value in reversed(geometry.spacing)])
+    image.SetOrigin((geometry.affine[:3, 3] / LEVER_MM).tolist())
     return image
-
-
-def _score(level: _Level, matrix: Matrix) -> float:
-    """Least relative loss of mutual information under nudges about the fixed image's centre."""
-    here = _agreement(level, matrix)
-    centre = level.fixed.geometry.corners().mean(axis=0)
-    around = [_agreement(level, matrix @ nudge) for nudge in _nudges(centre)]
-    return float((here - max(around)) / here) if here > 0 else -1.0
-
-
-def _nudges(centre: npt.NDArray[np.float64]) -> list[Matrix]:
-    """Small shifts along, and turns about, the three axes, both ways."""
-    nudges = []
-    for axis, sign in itertools.product(range(3), (-1.0, 1.0)):
-        shift = np.eye(4)
-        shift[axis, 3] = sign * NUDGE_MM
-        turn = np.eye(4)
-        one, two = (axis + 1) % 3, (axis + 2) % 3
-        angle = np.radians(sign * NUDGE_DEG)
-        turn[[one, two], [one, two]] = np.cos(angle)
-        turn[one, two], turn[two, one] = -np.sin(angle), np.sin(angle)
-        turn[:3, 3] = centre - turn[:3, :3] @ centre
-        nudges += [shift, turn]
-    return nudges
-
-
-def _agreement(level: _Level, matrix: Matrix) -> float:
-    """Mutual information, in nats, of the two images where both have voxels."""
-    grid = level.fixed.geometry
-    moved = resample(level.moving, grid, matrix, fill=np.nan)
-    inside = level.moving.with_array(level.moving_inside)
-    there = resample(inside, grid, matrix, order="nearest").array
-    both = level.fixed_inside & (there > 0.5) & np.isfinite(moved.array)
-    if np.count_nonzero(both) < 1000:
-        return 0.0
-    one, two = _binned(level.fixed.array[both]), _binned(moved.array[both])
-    joint = np.bincount(one * BINS + two, minlength=BINS * BINS).reshape(BINS, BINS) / one.size
-    alone = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    filled = joint > 0
-    return float((joint[filled] * np.log(joint[filled] / alone[filled])).sum())
-
-
-def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Bin of each value, between the 0.5th and 99.5th percentile."""
-    low, high = np.quantile(values, [0.005, 0.995])
-    scaled = (values - low) / max(float(high - low), 1e-6) * BINS
-    bins: npt.NDArray[np.int64] = np.clip(scaled, 0, BINS - 1).astype(np.int64)
-    return bins

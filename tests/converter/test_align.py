@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -98,18 +100,93 @@ def test_one_grid_and_frame_does_not_hide_that_the_patient_moved():
 def test_images_that_have_nothing_in_common_are_held():
     fixed = head("fixed")
     noise = np.random.default_rng(3).normal(size=fixed.array.shape).astype(np.float32)
-    with pytest.raises(HeldError, match=r"could not be aligned: .* check that both show the same"):
+    with pytest.raises(
+        HeldError, match=r"could not be aligned to .* check that both show the same"
+    ):
         align(Volume(noise, fixed.geometry), fixed)
 
 
-def test_an_image_that_lies_elsewhere_is_held():
+def test_a_head_that_moved_five_millimetres_in_its_frame_of_reference_is_found():
+    """Same frame, same grid: only the images tell."""
+    fixed, true = head("fixed"), rigid([0, 0, 0], [0, 3, 4])
+    shown = resample(head("moving"), fixed.geometry, np.linalg.inv(true))
+    found = align(Volume(shown.array, fixed.geometry), fixed)
+    assert not found.skipped
+    assert error_mm(found.matrix, true) < 0.5
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_mirrored_image_is_held(axis):
+    """Even where its header says that it is aligned; a head is nearly its own mirror image."""
+    fixed, moving = head("fixed"), head("moving")
+    mirrored = moving.with_array(np.flip(moving.array, axis))
+    with pytest.raises(HeldError, match="could not be aligned"):
+        align(mirrored, fixed)
+
+
+@pytest.mark.parametrize("degrees", [[180, 0, 0], [0, 180, 0], [0, 0, 180]])
+def test_a_head_the_other_way_round_is_held(degrees):
+    with pytest.raises(HeldError, match="could not be aligned"):
+        align(moved(head("moving"), rigid(degrees, [0, 0, 0])), head("fixed"))
+
+
+def test_who_reads_that_an_image_is_held_learns_which():
     fixed = head("fixed")
-    upside_down = moved(head("moving"), rigid([0, 150, 0], [0, 0, 0]))
-    try:
-        found = align(upside_down, fixed)
-    except HeldError:
-        return
-    assert error_mm(found.matrix, rigid([0, 150, 0], [0, 0, 0])) < 1.5
+    constant = fixed.with_array(np.full(fixed.array.shape, 7.0, np.float32))
+    with pytest.raises(HeldError, match=r"FLAIR has the value 7\.0 everywhere; choose another"):
+        align(constant, fixed, ("FLAIR", "T1gd"))
+    with pytest.raises(HeldError, match=r"T1gd has the value 7\.0 everywhere; choose another"):
+        align(fixed, constant, ("FLAIR", "T1gd"))
+    noise = np.random.default_rng(5).normal(size=fixed.array.shape).astype(np.float32)
+    with pytest.raises(HeldError, match=r"FLAIR could not be aligned to T1gd: "):
+        align(fixed.with_array(noise), fixed, ("FLAIR", "T1gd"))
+
+
+def test_an_image_with_voxels_that_are_no_numbers_is_held():
+    fixed = head("fixed")
+    spoilt = head("moving").array.copy()
+    spoilt[3, 4, 5] = np.nan
+    with pytest.raises(HeldError, match="voxels that are no numbers"):
+        align(Volume(spoilt, fixed.geometry), fixed)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (3, 4, 5), (12, 16, 16)])
+def test_what_is_too_small_to_align_is_held(shape):
+    """SimpleITK has errors of its own for such images."""
+    rng = np.random.default_rng(1)
+    geometry = Geometry(shape, np.eye(4), "1.2.3")
+    one, two = (Volume(rng.normal(size=shape).astype(np.float32), geometry) for _ in range(2))
+    with pytest.raises(HeldError, match="could not be aligned"):
+        align(one, moved(two, rigid([0, 0, 0], [3, 0, 0])))
+
+
+def test_images_that_lie_far_apart_are_brought_together():
+    """Two tables, two origins: the heads' middles are put together first."""
+    true = rigid([5, 0, 0], [300, -200, 500])
+    found = align(moved(head("moving"), true), head("fixed"))
+    assert error_mm(found.matrix, true) < 1.5
+
+
+def test_a_thin_overlap_is_held():
+    """A head of 14 slices against two of them."""
+    fixed, moving = head("fixed"), head("moving")
+    at = moving.geometry.affine.copy()
+    at[:3, 3] = moving.geometry.world([14, 0, 0])
+    two = Volume(moving.array[14:16], Geometry((2, 112, 96), at, "1.2.3"))
+    with pytest.raises(HeldError, match="could not be aligned"):
+        align(two, fixed)
+
+
+def test_two_sequences_are_aligned_at_once_as_one_after_the_other():
+    fixed = head("fixed")
+    images = [
+        moved(head("moving"), rigid([4, -3, 5], [3, 6, -4])),
+        moved(head("moving"), np.eye(4)),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        at_once = list(pool.map(lambda image: align(image, fixed).matrix, images))
+    for found, image in zip(at_once, images, strict=True):
+        assert np.array_equal(found, align(image, fixed).matrix)
 
 
 @pytest.mark.parametrize(
