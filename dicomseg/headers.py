@@ -18,7 +18,6 @@ from dicomseg.planes import Plane
 from dicomseg.validity import RULES, single
 
 REFERENCES = (
-    "SpecificCharacterSet",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SOPClassUID",
@@ -27,6 +26,7 @@ REFERENCES = (
 )
 """What the encoder refers to; carried over as it is."""
 VERBATIM = (
+    "SpecificCharacterSet",
     "PatientID",
     "IssuerOfPatientID",
     "PatientName",
@@ -37,7 +37,8 @@ VERBATIM = (
     "PositionReferenceIndicator",
 )
 """Carried over as it is, and not shown to the encoder: it would complain about unusual values in
-warnings that quote them, and warnings end in logs."""
+warnings that quote them, and warnings end in logs. Nor does it know every character set, least of
+all the empty first value that Japanese studies have (PS3.5 section H.3)."""
 DESCRIPTIVE = (
     "PatientBirthDate",
     "PatientSex",
@@ -77,7 +78,8 @@ LONGEST = {"StudyID": 16, "StationName": 16}
 def carry_verbatim(source: Dataset, target: Dataset) -> None:
     """Copy what identifies patient and order from a source to a new object, unread."""
     for keyword in VERBATIM:
-        if keyword in source:
+        # A character set may be missing, but not empty (PS3.3 section C.12.1: Type 1C).
+        if keyword in source and (keyword != "SpecificCharacterSet" or source[keyword].value):
             target[keyword] = copy.deepcopy(source[keyword])
 
 

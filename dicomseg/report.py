@@ -203,7 +203,7 @@ def validate_report(encoded: bytes, measured: Measurements) -> None:
             for group in groups[::-1]
             if group.get_measurements()[0].name.value == "118565006"
         }
-    except (RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, AttributeError, TypeError, LookupError) as error:
         raise FailedError(f"the encoded report cannot be read back: {error}") from error
     for tissue, volume_ml in measured.volumes.tissues.items():
         found = read.get(STYLES[tissue].type_code.value)
@@ -267,7 +267,7 @@ def _evidence(seg: Dataset, sources: Sources, changed: Sequence[Change]) -> list
     found.append(evidence_of(seg))
     for change in changed:
         e = change.earlier
-        if e.seg_series_uid:
+        if e.is_image:
             found.append(
                 Evidence(e.study_uid, e.seg_series_uid, e.seg_sop_class_uid, e.seg_sop_instance_uid)
             )

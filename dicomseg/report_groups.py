@@ -224,7 +224,7 @@ def _earlier_items(change: Change) -> list[hd.sr.ContentItem]:
         items.append(hd.sr.DateContentItem(concept(code.STUDY_DATE), earlier.date, context))
     items.append(hd.sr.UIDRefContentItem(concept(code.STUDY_UID), earlier.study_uid, context))
     uid = earlier.seg_sop_instance_uid
-    if earlier.seg_series_uid:
+    if earlier.is_image:
         items.append(
             hd.sr.ImageContentItem(
                 concept(code.SOURCE_OF_MEASUREMENT),
@@ -274,14 +274,18 @@ def _plain_group(
         algorithm_id=_algorithm(subject.identity),
         measurements=measurements,
     )
-    item = hd.sr.ImageContentItem(
-        concept(code.SOURCE_OF_MEASUREMENT),
-        facts.sop_class_uid,
-        facts.sop_instance_uid,
-        referenced_segment_numbers=numbers or None,
-        relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
+    # One reference for each segment: highdicom 0.28 cannot read one of several.
+    which: list[int | None] = [*numbers] or [None]
+    group[0].ContentSequence.extend(
+        hd.sr.ImageContentItem(
+            concept(code.SOURCE_OF_MEASUREMENT),
+            facts.sop_class_uid,
+            facts.sop_instance_uid,
+            referenced_segment_numbers=number,
+            relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
+        )
+        for number in which
     )
-    group[0].ContentSequence.append(item)
     return group
 
 

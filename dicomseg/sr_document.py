@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom import Dataset
-from pydicom.charset import convert_encodings, encode_string
+from pydicom.charset import convert_encodings, custom_encoders
 from pydicom.dataset import FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.uid import ExplicitVRLittleEndian
@@ -26,7 +26,9 @@ BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 LONGEST_TEXT = 1024
 """Characters of a sentence that are kept."""
-NEAREST = {"\u2013": "-", "\u2014": "-", "\u2019": "'", "\u2265": ">=", "\u2264": "<="}
+NEAREST = {"\u2013": "-", "\u2014": "-", "\u2019": "'", "\u2265": ">=", "\u2264": "<=",
+           "\u00df": "ss", "\u00f8": "o", "\u00d8": "O", "\u00e6": "ae", "\u00c6": "AE",
+           "\u0142": "l", "\u0141": "L", "\u0111": "d", "\u0110": "D"}  # fmt: skip
 """ASCII for what Unicode itself does not take apart."""
 
 
@@ -112,6 +114,9 @@ def encode_document(
     if sop_class_uid != BASIC_TEXT_SR:
         made.CodingSchemeIdentificationSequence = [_private_scheme()]
     carry_study(source, made)
+    # A character set may be missing, but not empty (PS3.3 section C.12.1: Type 1C).
+    if "SpecificCharacterSet" in made and not made.SpecificCharacterSet:
+        del made.SpecificCharacterSet
     _set_times(made, source, identity)
     return _part_10(made)
 
@@ -122,9 +127,10 @@ def encodable(text: str, source: Dataset) -> str:
     Control characters are spaces; only the first `LONGEST_TEXT` characters are kept.
     """
     plain = "".join(c if c.isprintable() else " " for c in text[:LONGEST_TEXT]).strip()
-    if plain.isascii() or _fits(plain, source):
+    if plain.isascii():
         return plain
-    return "".join(c if c.isascii() or _fits(c, source) else _ascii(c) for c in plain)
+    encodings = _encodings(source)
+    return "".join(c if _is_in(c, encodings) else _ascii(c) for c in plain)
 
 
 def _ascii(character: str) -> str:
@@ -137,15 +143,37 @@ def _ascii(character: str) -> str:
     return letters.encode("ascii", "replace").decode("ascii")
 
 
-def _fits(text: str, source: Dataset) -> bool:
-    """Whether a text can be written in the character set that a source declares."""
-    declared = source.get("SpecificCharacterSet") or "ISO_IR 6"
+def _encodings(source: Dataset) -> list[str]:
+    """Python's names of the character sets that a source declares; none where one is unknown."""
+    declared = source.get("SpecificCharacterSet") or ""
     names = list(declared) if isinstance(declared, MultiValue) else [str(declared)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            encode_string(text, convert_encodings(names))
-    except (UnicodeError, UserWarning, LookupError, ValueError):
+            return convert_encodings(names)
+    except (UserWarning, LookupError, ValueError):
+        return []
+
+
+def _is_in(character: str, encodings: Sequence[str]) -> bool:
+    """Whether a character can be written in one of some encodings, whatever stands beside it."""
+    return character.isascii() or any(_can(encoding, character) for encoding in encodings)
+
+
+def _can(encoding: str, character: str) -> bool:
+    """Whether an encoding has a character that is not ASCII.
+
+    pydicom takes the default repertoire, which is ASCII (PS3.5 section 6.1.2.1), for Latin 1; and
+    JIS X 0201 has no katakana beside Latin letters.
+    """
+    if encoding in {"iso8859", "shift_jis"}:
+        return False
+    try:
+        if encoding in custom_encoders:
+            custom_encoders[encoding](character, errors="strict")
+        else:
+            character.encode(encoding)
+    except UnicodeError:
         return False
     return True
 

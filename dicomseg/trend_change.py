@@ -24,9 +24,7 @@ class Earlier:
     corrected
         Whether a person outlined it.
     seg_series_uid
-        Of the Segmentation. Where it is known, the report refers to the Segmentation as an image
-        that a viewer can open; else it names the UID alone, because a report's evidence lists
-        series (PS3.3 section C.17.2).
+        Of the Segmentation; empty where it is not known.
     seg_sop_class_uid
         Of the Segmentation.
     """
@@ -38,6 +36,15 @@ class Earlier:
     corrected: bool = False
     seg_series_uid: str = ""
     seg_sop_class_uid: str = SEGMENTATION
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a report refers to the Segmentation as an image; else it names the UID alone.
+
+        A report's evidence lists series (PS3.3 section C.17.2). DCMTK 3.6.7 gives up on a document
+        that refers to an image of a class that it does not know, as Label Map Segmentation.
+        """
+        return bool(self.seg_series_uid) and self.seg_sop_class_uid == SEGMENTATION
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,20 @@ def test_missing_optional_attributes_do_no_harm(keyword, series, identity):
     validate_seg(write_seg(series.labels, series.instances, identity), series.labels)
 
 
+@pytest.mark.parametrize(
+    ("declared", "written"),
+    [(["", "ISO 2022 IR 87"], ["", "ISO 2022 IR 87"]), ("ISO_IR 192", "ISO_IR 192"), ("", None)],
+)
+def test_character_sets_are_carried_over(declared, written, series, identity):
+    """Also that of Japanese studies, which the encoder does not know; an empty one is left out."""
+    for instance in series.instances:
+        instance.SpecificCharacterSet = declared
+        instance.PatientName = "Yamada^Tarou"
+    encoded = write_seg(series.labels, series.instances, identity)
+    assert dcmread(BytesIO(encoded)).get("SpecificCharacterSet") == written
+    validate_seg(encoded, series.labels)
+
+
 VERBATIM = [
     ("PatientID", "X" * 70),
     ("AccessionNumber", "ACC-2026-0000-0000-0042"),
