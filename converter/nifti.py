@@ -12,6 +12,9 @@ from nibabel.filebasedimages import ImageFileError
 from study.errors import RefusedError
 from study.volume import Geometry, Volume
 
+MAX_VOXELS = 2**29
+"""Most voxels of an image: a small compressed file can claim any number."""
+
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -38,6 +41,9 @@ def read_nifti(path: Path, frame_of_reference_uid: str) -> Volume:
     """
     try:
         image: Any = nib.load(path)
+        if np.prod(image.shape, dtype=float) > MAX_VOXELS:
+            shape = " x ".join(map(str, image.shape))
+            raise RefusedError(f"{path.name} has {shape} voxels; {MAX_VOXELS} are accepted")
         array = np.asarray(image.dataobj)
     except (ImageFileError, OSError, ValueError, EOFError) as error:
         raise RefusedError(f"{path.name} is no readable NIfTI image: {error}") from error

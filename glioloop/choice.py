@@ -81,3 +81,8 @@ def without(chosen: Collection[Role]) -> str:
     """What a result says of the roles it was made without; empty where there are all three."""
     missing = [role.value for role in Role if role not in chosen]
     return f"without {', '.join(missing)}" if missing else ""
+
+
+def warnings(said: str) -> list[str]:
+    """The same as sentences for a report: what `without` says, if anything."""
+    return [f"Segmented {said}: the network saw the other sequences alone."] if said else []

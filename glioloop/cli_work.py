@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from glioloop import label_map
 from glioloop import settings as configuration
 from glioloop.terminal import ConfigOption, JsonOption, out, show, show_json
 from study.errors import FailedError
@@ -77,15 +78,22 @@ def segment(
 
 
 def learn(
-    seg: Annotated[Path, typer.Argument(help="The corrected SEG.")],
+    correction: Annotated[
+        Path, typer.Argument(help="The corrected SEG, or a NIfTI mask on the grid of T1gd.")
+    ],
     images: Annotated[Path, typer.Option("--images", help="The study that it corrects.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Numbers of a mask: 1=necrosis,2=edema,4=enhancing."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Adapt a patient's model from a correction, without a network."""
     from glioloop.offline import Offline  # noqa: PLC0415 - other commands need not wait for it
 
-    report = Offline(configuration.load(config)).learn(seg, images)
+    meaning = label_map.numbers(labels)
+    report = Offline(configuration.load(config)).learn(correction, images, meaning)
     if as_json:
         show_json(report)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Mapping
@@ -14,9 +13,12 @@ from dicomseg.content import content_digest
 from dicomseg.facts import SegFacts, read_facts
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
 from glioloop import inference, jobs, results
+from glioloop.correction_reports import CorrectionReports
+from glioloop.delivery import Deliveries
 from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import CorrectionRow, CorrectionState, ResultRow
+from glioloop.lessons import lesson_json
 from glioloop.models import BASE
 from glioloop.site import Site
 from study.errors import GlioloopError, RefusedError
@@ -33,8 +35,9 @@ LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NO
 class Corrections:
     """Recognition of SEGs, and the job `adapt`. All that it knows is in the site's stores."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, deliveries: Deliveries) -> None:
         self._site = site
+        self._reports = CorrectionReports(site, deliveries)
 
     def take(self, row: CorrectionRow) -> None:
         """Decide what a SEG is, and queue what follows."""
@@ -82,6 +85,7 @@ class Corrections:
         except jobs.STEP_FAILURES as error:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
+        self._reports.give(sop_instance_uid)
         jobs.note(f"{outcome['state']}: {outcome['reason']}")
 
     def learn(self, sop_instance_uid: str) -> dict[str, str]:
@@ -93,7 +97,7 @@ class Corrections:
         lessons = self._lessons(row)
         wanted = site.settings.adaptation
         arguments = {
-            "lessons": [_lesson_json(site, lesson) for lesson in lessons],
+            "lessons": [lesson_json(site, lesson) for lesson in lessons],
             "options": site.inference_options(),
             "voxels": wanted.voxels,
             "largest_loss": wanted.largest_loss,
@@ -217,16 +221,3 @@ def _may_concern(facts: SegFacts, result: ResultRow) -> bool:
         or result.sop_instance_uid in named
         or result.series_uid == facts.series_uid
     )
-
-
-def _lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
-    """`glioloop.learning.Lesson` of a correction, as JSON."""
-    assert row.result_id is not None  # noqa: S101 - it was queued under one
-    sample = f"sample-{hashlib.sha256(row.sop_instance_uid.encode()).hexdigest()[:16]}.npz"
-    return {
-        "result": str(site.results.path(row.result_id, ".").absolute()),
-        "seg": row.path,
-        "sample": str(site.results.path(row.result_id, sample).absolute()),
-        "label_map": row.label_map,
-        "looked_at": row.looked_at,
-    }

@@ -1,11 +1,11 @@
-"""Results on their way to the archives."""
+"""Results, and answers where there is none, on their way to the archives."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from glioloop import jobs, results
+from glioloop import jobs
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
 from glioloop.site import Site
 from listener import scu
@@ -17,7 +17,7 @@ JOB = "deliver"
 
 
 class Deliveries:
-    """The job `deliver`: one result to one destination, until it is there or is parked."""
+    """The job `deliver`: one result or answer to one destination, until it is there or parked."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -49,7 +49,7 @@ class Deliveries:
 
     def send(self, result_id: str, destination: str) -> str:
         """One attempt; `listener.scu.DeliveryError` when it is to be repeated."""
-        study_uid = self._site.ledger.result(result_id).study_uid
+        study_uid = self._study_of(result_id, destination)
         found = [d for d in self._site.settings.destinations if d.name == destination]
         if not found:
             reason = f"destination {destination} is no longer in the settings"
@@ -58,7 +58,7 @@ class Deliveries:
         at = found[0]
         peer = scu.Peer(at.ae_title, at.host, at.port, self._site.settings.delivery.calling_ae)
         try:
-            scu.store(peer, [self._site.results.path(result_id, results.SEG)])
+            scu.store(peer, self._site.results.objects(result_id, at.objects))
         except scu.DeliveryError as error:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
             raise
@@ -73,18 +73,26 @@ class Deliveries:
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
         """Stop trying, and show it."""
-        study_uid = self._site.ledger.result(result_id).study_uid
+        study_uid = self._study_of(result_id, destination)
         logger.error("result %s is parked: %s", result_id, reason)
         self._put(result_id, destination, study_uid, DeliveryState.PARKED, reason)
 
     def _show(self, result_id: str, study_uid: str) -> None:
         """A study is delivered when its latest result is everywhere."""
         ledger = self._site.ledger
-        if ledger.results(study_uid)[0].result_id != result_id:
-            return
+        made = ledger.results(study_uid)
+        if not made or made[0].result_id != result_id:
+            return  # an answer, or an older result
         states = {d.state for d in ledger.deliveries() if d.result_id == result_id}
         if states == {DeliveryState.DELIVERED.value}:
             ledger.set_study(study_uid, state=StudyState.DELIVERED)
+
+    def _study_of(self, result_id: str, destination: str) -> str:
+        """Study of a delivery."""
+        found = self._site.ledger.delivery(result_id, destination)
+        if found is None:
+            raise RefusedError(f"nothing of {result_id} was ever to be sent to {destination}")
+        return found.study_uid
 
     def _put(
         self, result_id: str, name: str, study_uid: str, state: DeliveryState, reason: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -28,3 +29,9 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def once(path: Path, make: Callable[[], bytes]) -> None:
+    """Write a file, unless it is there: then it is whole, and stays as it is."""
+    if not path.is_file():
+        write(path, make())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from converter.identify import Identification
@@ -110,6 +111,14 @@ def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Identification
     """
     given = {Role(role): uid for role, uid in study.overrides.items()}
     return choice.look(paths_of(rows), given, site.rules)
+
+
+def files_of(
+    site: Site, study_uid: str, instances: Mapping[str, Sequence[str]]
+) -> dict[str, list[str | None]]:
+    """Role to the files of its SOP Instance UIDs, as a result names them."""
+    path_of = {row.sop_instance_uid: row.path for row in images(site, study_uid)}
+    return {role: [path_of[uid] for uid in uids] for role, uids in instances.items()}
 
 
 def paths_of(rows: list[InstanceRow]) -> list[Path]:

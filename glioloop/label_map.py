@@ -28,3 +28,24 @@ def tissues(label_map: Mapping[str, str]) -> dict[str, Tissue | None]:
             )
         found[label] = known.get(name.lower())
     return found
+
+
+def numbers(text: str | None) -> dict[int, int] | None:
+    """Read what the numbers of a label image mean: ``"1=necrosis,2=edema,4=enhancing"``.
+
+    ``none`` is background, and 0 always is; None where nothing is said.
+
+    Raises
+    ------
+    RefusedError
+        If it is written otherwise, or a tissue is unknown.
+    """
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(number.strip().isdigit() for number, _is, _name in pairs):
+        raise RefusedError(
+            f"labels are numbers and tissues, like 1=necrosis,2=edema,4=enhancing, not {text!r}"
+        )
+    named = tissues({number.strip(): name.strip() for number, _is, name in pairs})
+    return {0: 0} | {int(number): int(tissue or 0) for number, tissue in named.items()}

@@ -194,6 +194,11 @@ class Ledger:
             query = query.where(ResultRow.study_uid == study_uid)
         return self._all(query)
 
+    def results_of_patient(self, patient_key: str) -> list[ResultRow]:
+        """Results of one patient, the latest first."""
+        query = select(ResultRow).where(ResultRow.patient_key == patient_key)
+        return self._all(query.order_by(ResultRow.created_at.desc(), ResultRow.request.desc()))
+
     def result(self, result_id: str) -> ResultRow:
         """One result; `RefusedError` when there is none."""
         with self._sessions() as session:

@@ -15,15 +15,16 @@ import pydicom
 from converter.identify import identify
 from converter.series import Series
 from converter.volume import to_volume
-from dicomseg.encode import encode_seg
 from dicomseg.facts import read_facts
 from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import choice, durable, learning, pipeline, results
+from glioloop import choice, durable, learning, objects, pipeline, results
 from glioloop.folders import studies
+from glioloop.history import study_date
 from glioloop.label_file import labels_to_bytes
+from glioloop.mask_files import is_mask_file, seg_of_mask
 from glioloop.models import BASE
 from glioloop.networks import Networks, Options, prepare_networks
 from glioloop.results import Choice, Recipe
@@ -52,21 +53,50 @@ class Offline:
         networks = prepare_networks(self._options)
         return list(self._segment_all(path, into, networks, base=base))
 
-    def learn(self, seg: Path, images: Path) -> dict[str, Any]:
-        """Adapt a patient's model from a corrected SEG and the study that it corrects.
+    def learn(
+        self, correction: Path, images: Path, numbers: Mapping[int, int] | None = None
+    ) -> dict[str, Any]:
+        """Adapt a patient's model from a correction and the study that it corrects.
+
+        Parameters
+        ----------
+        correction
+            A SEG, or a NIfTI mask on the grid of the study's T1gd series.
+        images
+            The study; with a SEG it may be one among several.
+        numbers
+            What the numbers of a mask mean, as for `glioloop.mask_files.seg_of_mask`.
 
         Raises
         ------
         RefusedError
-            If the SEG is another study's or another patient's, or the patient has no usable ID.
+            If the SEG is another study's or another patient's, a mask does not fit the study, or
+            the patient has no usable ID.
         """
-        if not seg.is_file():
-            raise RefusedError(f"there is no file {seg}")
-        facts = read_facts(seg)
+        if not correction.is_file():
+            raise RefusedError(f"there is no file {correction}")
         found = studies(images)
+        networks = prepare_networks(self._options)
+        if not is_mask_file(correction):
+            return self._learn(correction, found, networks)
+        if len(found) != 1:
+            raise RefusedError(f"a mask names no study, and {images} holds {len(found)}: give one")
+        (series,) = found.values()
+        t1gd = self._chosen(series, networks)[Role.T1GD]
+        sources = [pydicom.dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
+        made = seg_of_mask(correction, sources, numbers=numbers, created=datetime.now(UTC))
+        with TemporaryDirectory(prefix="glioloop-") as folder:
+            seg = Path(folder) / "mask.dcm"
+            seg.write_bytes(made)
+            return self._learn(seg, found, networks)
+
+    def _learn(
+        self, seg: Path, found: Mapping[str, list[Series]], networks: Networks
+    ) -> dict[str, Any]:
+        """Adapt a patient's model from a SEG."""
+        facts = read_facts(seg)
         if facts.study_uid not in found:
             raise RefusedError(f"the SEG belongs to study {facts.study_uid}, not among the images")
-        networks = prepare_networks(self._options)
         chosen = self._chosen(found[facts.study_uid], networks)
         header = chosen[Role.T1GD].header
         key = self._site.patient(header, "")
@@ -146,9 +176,10 @@ class Offline:
         identity = _identity(chosen, networks, name, self._options)
         folder = into / identity.result_id
         t1gd = chosen[Role.T1GD]
-        sources = [pydicom.dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
+        warnings = tuple(choice.warnings(choice.without(chosen)))
+        told = objects.Told(warnings, study_date=study_date(t1gd.header))
+        objects.write(folder, made.labels, chosen, identity, told)
         files = {
-            results.SEG: encode_seg(made.labels, sources, identity),
             results.LABELS: labels_to_bytes(made.labels),
             results.KEPT: made.kept.to_bytes(),
             "preview.png": montage(

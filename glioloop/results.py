@@ -1,15 +1,16 @@
 """The results and their files.
 
 A result is one folder named by its id. Its files are written once and never changed; what is
-delivered is the stored SEG, byte by byte, however often. The last one written is `REPORT`, which
-lets a lost ledger be rebuilt.
+delivered are the stored objects, byte by byte, however often. The last one written is `REPORT`,
+which lets a lost ledger be rebuilt. What a study gets that could not be segmented lies here too,
+without one (`glioloop.answers`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from study.errors import RefusedError
 from study.tissue import Role
 
 SEG = "seg.dcm"
+SR = "report.dcm"
+PICTURES = "picture-{:02}.dcm"
+"""Secondary Captures, numbered from 1."""
 LABELS = "labels.npz"
 KEPT = "kept.npz"
 FACTS = "facts.json"
@@ -29,6 +33,8 @@ REPORT = "report.json"
 
 SEG_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 """Segmentation Storage."""
+SR_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
+"""Comprehensive SR Storage."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,24 @@ class ResultStore:
         if not path.is_file():
             durable.write(path, content)
         return path
+
+    def objects(self, result_id: str, wanted: Collection[str]) -> list[Path]:
+        """Files that are delivered, the SEG first.
+
+        Parameters
+        ----------
+        result_id
+            Of the result.
+        wanted
+            ``"seg"``, ``"report"``, ``"pictures"``, as in `glioloop.settings.Destination`.
+        """
+        kinds = {SEG: "seg", SR: "report"}
+        found = self.path(result_id, ".").glob("*.dcm")
+        order = [*kinds]
+        return sorted(
+            (path for path in found if kinds.get(path.name, "pictures") in wanted),
+            key=lambda path: (order.index(path.name) if path.name in order else 9, path.name),
+        )
 
     def report(self, result_id: str) -> dict[str, Any]:
         """The result's report.json."""

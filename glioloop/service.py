@@ -64,7 +64,7 @@ class Service:
         deliveries = Deliveries(self.site)
         self._studies = Studies(self.site, deliveries)
         self._judge = Judge(self.site)
-        self._corrections = Corrections(self.site)
+        self._corrections = Corrections(self.site, deliveries)
         jobs.register(JOB, "infer", self._studies.infer)
         jobs.register(corrections.JOB, "adapt", self._corrections.adapt)
         jobs.register(delivery.JOB, "deliver", deliveries.deliver)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,6 +72,8 @@ class Destination(Part):
     """its address"""
     port: Annotated[int, Field(ge=1, le=65535)]
     """its DICOM port"""
+    objects: tuple[Literal["seg", "report", "pictures"], ...] = ("seg", "report", "pictures")
+    """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
 
 
 class Completeness(Part):
@@ -138,6 +138,13 @@ class Identification(Part):
 
     rules_file: Path | None = None
     """the site's rules for series (docs/identification.md), put over those that are shipped"""
+
+
+class Answers(Part):
+    """What the archive is told of studies that are in scope."""
+
+    unsegmented: bool = True
+    """whether a study that could not be segmented gets a page, and a report, that say why"""
 
 
 class Inference(Part):
@@ -224,6 +231,7 @@ class Settings(BaseSettings):
     completeness: Completeness = Completeness()
     scope: Scope = Scope()
     identification: Identification = Identification()
+    answers: Answers = Answers()
     inference: Inference = Inference()
     adaptation: Adaptation = Adaptation()
     delivery: Delivery = Delivery()
@@ -356,44 +364,3 @@ def secret_of_site(settings: Settings) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return path.read_bytes().strip()
-
-
-def document() -> str:
-    """The page docs/settings.md: every setting with default and meaning."""
-    lines = [
-        "# Settings",
-        "",
-        "A YAML file (`glioloop serve --config glioloop.yaml`) or the environment:",
-        "`listener.port` is `GLIOLOOP_LISTENER__PORT`. Unknown names are refused.",
-        "`python -m glioloop.settings` makes this page; a test compares the two.",
-        "",
-        "| setting | default | meaning |",
-        "|---|---|---|",
-    ]
-    return "\n".join([*lines, *_rows(Settings, ""), ""])
-
-
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """Table rows of a branch, in the order of the file."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.default, Part):
-            yield from _rows(type(field.default), f"{prefix}{name}.")
-        elif name == "destinations":
-            yield f"| `{name}` | `[]` | {field.description} |"
-            yield from _rows(Destination, "destinations[].")
-        else:
-            yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
-
-
-def _default(field: Any) -> str:
-    """A default, as YAML would write it."""
-    if field.is_required():
-        return "required"
-    value = str(field.default) if isinstance(field.default, Path) else field.default
-    value = list(value) if isinstance(value, tuple) else value
-    shown = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n")
-    return f"`{' '.join(shown.split())}`"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(document())

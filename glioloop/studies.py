@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from glioloop import choice as choosing
-from glioloop import inference, jobs, results
+from glioloop import history, inference, jobs, results
+from glioloop.answers import Answers
 from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
-from glioloop.judging import JOB, images, look
+from glioloop.history import study_date
+from glioloop.judging import JOB, files_of, images, look
 from glioloop.ledger_schema import CorrectionState, ResultRow, StudyState
 from glioloop.models import BASE
 from glioloop.results import Choice, Recipe
@@ -36,6 +38,7 @@ class Studies:
     def __init__(self, site: Site, deliveries: Deliveries) -> None:
         self._site = site
         self._deliveries = deliveries
+        self._answers = Answers(site, deliveries)
 
     def infer(self, study_uid: str, request: int) -> None:
         """Body of the job. ``request`` is a person's request number, 0 for none."""
@@ -43,12 +46,15 @@ class Studies:
             self._infer(study_uid, request)
         except jobs.STEP_FAILURES as error:
             jobs.step(self.fail, study_uid, str(error))
+            self._answers.give(study_uid, str(error))
             raise
 
     def _infer(self, study_uid: str, request: int) -> None:
         """The steps, in their order."""
         plan = jobs.step(self.plan, study_uid, request)
         if plan["outcome"] != "go":
+            if plan["outcome"] == "held":
+                self._answers.give(study_uid, plan["reason"])
             jobs.note(f"{plan['outcome']}: {plan['reason']}")
             return
         if plan["patient_key"]:
@@ -118,6 +124,7 @@ class Studies:
             "series": {r.value: uid for r, uid in choice.series.items()},
             "instances": {r.value: list(uids) for r, uids in choice.instances.items()},
             "without": choosing.without(found.chosen),
+            "study_date": study_date(header),
             "patient_key": key,
             "patient_id_key": self._site.patient_id_key(header),
             "same_person": same,
@@ -135,6 +142,7 @@ class Studies:
             number = used.number if used else BASE
             head = models.name(number)
         options = self._site.settings.inference
+        made = self._site.ledger.results(study_uid)
         recipe = Recipe(
             choice=plan["choice"],
             model=f"{manifest['name']} {manifest['version']}",
@@ -149,7 +157,7 @@ class Studies:
             "model_version": manifest["version"],
             "head_version": head,
             "created": datetime.now(UTC).isoformat(),
-            "predecessor": self._predecessor(study_uid),
+            "predecessor": _predecessor(study_uid, made),
             "note": plan["without"],
         }
         return {
@@ -158,6 +166,9 @@ class Studies:
             "series": plan["series"],
             "instances": plan["instances"],
             "without": plan["without"],
+            "study_date": plan["study_date"],
+            "warnings": _warnings(plan),
+            "supersedes": made[0].result_id if made else "",
             "patient_key": plan["patient_key"],
             "patient_id_key": plan["patient_id_key"],
             "same_person": plan["same_person"],
@@ -192,12 +203,19 @@ class Studies:
         return {"outcome": "done"}
 
     def encode(self, study_uid: str, recipe: Mapping[str, Any]) -> None:
-        """The SEG, encoded once for a result."""
-        if self._site.results.has(recipe["result_id"], results.SEG):
-            return
+        """The objects that are delivered, each encoded once for a result."""
+        others = history.of_patient(
+            self._site, recipe["patient_key"] if recipe["same_person"] else None, study_uid
+        )
         arguments = {
             **self._task_arguments(study_uid, recipe),
             "identity": recipe["identity"],
+            "told": {
+                "warnings": recipe["warnings"],
+                "others": [point.as_json() for point in others],
+                "study_date": recipe["study_date"],
+                "supersedes": recipe["supersedes"],
+            },
         }
         limit_s = 60 * self._site.settings.inference.wall_clock_minutes
         inference.run("encode", arguments, limit_s)
@@ -260,26 +278,11 @@ class Studies:
         reason = self._site.results.report(made).get("without", "")
         self._site.ledger.set_study(study_uid, state=state, reason=reason)
 
-    def _predecessor(self, study_uid: str) -> dict[str, str] | None:
-        """The result of the same study that a new one supersedes."""
-        made = self._site.ledger.results(study_uid)
-        if not made:
-            return None
-        return {
-            "study_uid": study_uid,
-            "series_uid": made[0].series_uid,
-            "sop_instance_uid": made[0].sop_instance_uid,
-            "sop_class_uid": results.SEG_SOP_CLASS,
-        }
-
     def _task_arguments(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """What every task of a result needs: exactly the files that were chosen."""
-        path_of = {row.sop_instance_uid: row.path for row in images(self._site, study_uid)}
         return {
             "folder": str(self._site.results.path(recipe["result_id"], ".").absolute()),
-            "series": {
-                role: [path_of[uid] for uid in uids] for role, uids in recipe["instances"].items()
-            },
+            "series": files_of(self._site, study_uid, recipe["instances"]),
         }
 
 
@@ -303,6 +306,29 @@ def enter_result(site: Site, result_id: str) -> None:
             created_at=identity.created.timestamp(),
         )
     )
+
+
+def _predecessor(study_uid: str, made: Sequence[ResultRow]) -> dict[str, str] | None:
+    """The SEG of the same study that a new one supersedes."""
+    if not made:
+        return None
+    return {
+        "study_uid": study_uid,
+        "series_uid": made[0].series_uid,
+        "sop_instance_uid": made[0].sop_instance_uid,
+        "sop_class_uid": results.SEG_SOP_CLASS,
+    }
+
+
+def _warnings(plan: Mapping[str, Any]) -> list[str]:
+    """What a reader of the result must know."""
+    said = choosing.warnings(plan["without"])
+    if not plan["same_person"]:
+        said.append(
+            "The birth date differs from that of this Patient ID's first study: segmented with the"
+            " base model, and not compared with earlier studies."
+        )
+    return said
 
 
 def _progress(site: Site, study_uid: str) -> Any:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pydicom
 
 from converter.series import Series, read_series
-from dicomseg.encode import encode_seg
+from dicomseg.identity import Predecessor
+from dicomseg.measure import volumes_of
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import durable, learning, pipeline, results
+from glioloop import durable, learning, mask_files, objects, pipeline, results
+from glioloop.kept import Kept
 from glioloop.label_file import labels_from_file, labels_to_bytes
+from glioloop.label_map import tissues
 from glioloop.networks import Options, prepare_networks
 from study.errors import FailedError
 from study.tissue import Role
@@ -56,22 +61,76 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
 
 
 def encode(arguments: Answer, progress: Progress) -> Answer:
-    """Encode labels.npz as seg.dcm.
+    """Encode labels.npz as SEG, report and pictures.
 
-    ``arguments``: folder, series, identity (fields of `ResultIdentity`).
+    ``arguments``: folder, series, identity (fields of `ResultIdentity`), told (of `objects.Told`).
     """
     del progress
     folder = Path(arguments["folder"])
-    target = folder / results.SEG
-    if not target.is_file():
-        series = _series(arguments["series"][Role.T1GD.value])
-        sources = [
-            pydicom.dcmread(instance.path, stop_before_pixels=True) for instance in series.instances
-        ]
-        labels = labels_from_file(folder / results.LABELS)
-        identity = results.identity_of(arguments["identity"])
-        durable.write(target, encode_seg(labels, sources, identity))
-    return {"seg": str(target)}
+    chosen = {Role(role): _series(paths) for role, paths in arguments["series"].items()}
+    labels = labels_from_file(folder / results.LABELS)
+    identity = results.identity_of(arguments["identity"])
+    objects.write(folder, labels, chosen, identity, objects.Told.from_json(arguments["told"]))
+    return {"folder": str(folder)}
+
+
+def answer(arguments: Answer, progress: Progress) -> Answer:
+    """Draw and write why a study was not segmented.
+
+    ``arguments``: folder, source (file of any instance), identity, sentences.
+    """
+    del progress
+    folder = Path(arguments["folder"])
+    source = pydicom.dcmread(arguments["source"], stop_before_pixels=True)
+    identity = results.identity_of(arguments["identity"])
+    objects.write_answer(folder, source, identity, arguments["sentences"])
+    return {"folder": str(folder)}
+
+
+def seg_of_mask(arguments: Answer, progress: Progress) -> Answer:
+    """Encode a mask as a SEG.
+
+    ``arguments``: mask, seg (files), sources (files of the T1gd series), numbers (pairs, or null),
+    created, creator, predecessor (fields of `Predecessor`).
+    """
+    del progress
+    sources = [pydicom.dcmread(path, stop_before_pixels=True) for path in arguments["sources"]]
+    numbers = arguments["numbers"]
+    encoded = mask_files.seg_of_mask(
+        Path(arguments["mask"]),
+        sources,
+        numbers=None if numbers is None else dict(numbers),
+        created=datetime.fromisoformat(arguments["created"]),
+        creator=arguments["creator"],
+        predecessor=Predecessor(**arguments["predecessor"]),
+    )
+    Path(arguments["seg"]).write_bytes(encoded)
+    return {"seg": arguments["seg"]}
+
+
+def report_correction(arguments: Answer, progress: Progress) -> Answer:
+    """Write the report of a corrected SEG; answers with the corrected volumes of the tissues.
+
+    ``arguments``: folder, lesson (`learning.Lesson`), series, identity, told, sender (AE title).
+    """
+    del progress
+    lesson = learning.Lesson.from_json(arguments["lesson"])
+    kept = Kept.from_file(lesson.result / results.KEPT)
+    corrected, original = learning.read_correction(lesson, kept)
+    labels = original.with_array(corrected.labels(original.array))
+    # A name stays between files: arguments of a job are kept.
+    people = corrected.facts.people or (f"sent by {arguments['sender']}",)
+    told = replace(objects.Told.from_json(arguments["told"]), corrected_by=", ".join(people))
+    objects.write_correction(
+        Path(arguments["folder"]),
+        lesson.seg,
+        {Role(role): _series(paths) for role, paths in arguments["series"].items()},
+        results.identity_of(arguments["identity"]),
+        told,
+        tissues(lesson.label_map),
+    )
+    found = volumes_of(labels).tissues
+    return {"volumes_ml": {tissue.name.lower(): volume for tissue, volume in found.items()}}
 
 
 def learn(arguments: Answer, progress: Progress) -> Answer:

@@ -16,7 +16,7 @@ from engine.normalise import HEAD_NORMALISATION, NORMALISATION
 from engine.plan import PUBLISHED, Plan
 from engine.processor import threads_given
 from engine.weights import Manifest, load_network, shipped
-from glioloop.label_map import tissues
+from glioloop.label_map import numbers
 from study.errors import RefusedError
 
 SMALL_FILTERS = (8, 16, 32, 64)
@@ -193,7 +193,7 @@ def order(wish: Wish) -> Order:
         recipe=_recipe(wish.task, spacing),
         spacing_mm=spacing,
         normalisation=normal,
-        label_map=_label_map(wish.labels),
+        label_map=numbers(wish.labels),
         augmentation=changes if wish.augment else NONE,
         start=start,
         workers=_workers(wish),
@@ -283,19 +283,6 @@ def _workers(wish: Wish) -> int:
     if wish.workers is not None:
         return wish.workers
     return max(1, min(_MOST_WORKERS, threads_given() - 1))
-
-
-def _label_map(text: str | None) -> dict[int, int] | None:
-    """Read '1=necrosis,2=edema,4=enhancing'; 'none' is background, and 0 always is."""
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(number.strip().isdigit() for number, _is, _name in pairs):
-        raise RefusedError(
-            f"labels are numbers and tissues, like 1=necrosis,2=edema,4=enhancing, not {text!r}"
-        )
-    named = tissues({number.strip(): name.strip() for number, _is, name in pairs})
-    return {0: 0} | {int(number): int(tissue or 0) for number, tissue in named.items()}
 
 
 def _filters(text: str | None) -> tuple[int, ...] | None:

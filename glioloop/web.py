@@ -69,9 +69,13 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
     async def page(_request: Request) -> Response:
         return HTMLResponse(await run_in_threadpool(web_page.render, site))
 
+    async def script(_request: Request) -> Response:
+        return Response(web_page.SCRIPT, media_type="text/javascript")
+
     return Starlette(
         routes=[
             Route("/", page),
+            Route("/page.js", script),
             Route("/health", health),
             Route("/api/v1/status", status),
             *(Route(f"/api/v1/{name}", table(rows)) for name, rows in overview.TABLES.items()),

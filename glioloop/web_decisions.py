@@ -12,9 +12,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from glioloop import decisions
+from glioloop.mask_upload import Upload, take
 from glioloop.overview import request_study
 from glioloop.site import Site
-from glioloop.web_input import form_of, json_of, pairs
+from glioloop.web_input import content_of, form_of, json_of, pairs
 from study.errors import RefusedError
 
 
@@ -45,7 +46,16 @@ def routes(site: Site, wake: Callable[[], None]) -> list[Route]:
         wake()
         return RedirectResponse("/", 303)
 
+    async def mask(request: Request) -> Response:
+        asked = request.query_params
+        upload = Upload(await content_of(request), asked.get("labels") or None, asked.get("by", ""))
+        uid = request.path_params["uid"]
+        seg_uid = await run_in_threadpool(take, site, uid, upload)
+        wake()
+        return JSONResponse({"study_uid": uid, "sop_instance_uid": seg_uid}, 202)
+
     return [
+        Route("/api/v1/studies/{uid}/mask", mask, methods=["POST"]),
         Route("/api/v1/corrections/{uid}/{decision}", decide, methods=["POST"]),
         Route("/decide", press, methods=["POST"]),
     ]

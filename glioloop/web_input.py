@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +16,8 @@ from study.errors import RefusedError
 
 MAX_BODY = 8 << 20
 """Bytes of a request: a study of 100,000 instances fits."""
+MAX_FILE = 64 << 20
+"""Bytes of an uploaded file: a mask of 512 x 512 x 200 fits, also uncompressed as bytes."""
 
 
 class SameOrigin:
@@ -47,12 +50,28 @@ async def json_of(request: Request) -> Any:
         If the address holds no UID, or the body is too large or no JSON.
     """
     check_uid(request.path_params["uid"])
-    if not await _content(request):
+    content = await _content(request)
+    if not content:
         return {}
     try:
-        return await request.json()
+        return json.loads(content)
     except ValueError as error:
         raise RefusedError("the request is not JSON") from error
+
+
+async def content_of(request: Request) -> bytes:
+    """A file, as the body of a request about a UID.
+
+    Raises
+    ------
+    RefusedError
+        If the address holds no UID, or the body is empty or too large.
+    """
+    check_uid(request.path_params["uid"])
+    content = await _content(request, MAX_FILE)
+    if not content:
+        raise RefusedError("the request is empty; the file is its body")
+    return content
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -89,8 +108,11 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
-async def _content(request: Request) -> bytes:
-    """Body of a request, of a size that is looked at before it is read."""
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise RefusedError(f"the request is larger than {MAX_BODY >> 20} MiB")
-    return await request.body()
+async def _content(request: Request, most: int = MAX_BODY) -> bytes:
+    """Body of a request; no more of it is read than it may hold, whatever its header says."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > most:
+            raise RefusedError(f"the request is larger than {most >> 20} MiB")
+    return bytes(content)

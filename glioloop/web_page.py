@@ -14,21 +14,36 @@ from glioloop.site import Site
 
 SEGMENT = (StudyState.HELD, StudyState.FAILED, StudyState.IGNORED)
 """States of a study that a person may ask to be segmented."""
+CORRECTED = (StudyState.SEGMENTED, StudyState.DELIVERED)
+"""States of a study that a mask may correct."""
+
+SCRIPT = """
+const inputs = [...document.querySelectorAll("input:not([type=hidden])")];
+setInterval(() => inputs.some((input) => input.value) || location.reload(), 10000);
+for (const input of document.querySelectorAll("input[type=file]")) {
+  input.addEventListener("change", async () => {
+    const answer = await fetch(
+      `/api/v1/studies/${input.dataset.uid}/mask`, { method: "POST", body: input.files[0] });
+    const said = await answer.json();
+    input.insertAdjacentText("afterend", said.error || "taken");
+    if (answer.ok) setTimeout(() => location.reload(), 2000);
+  });
+}
+"""
+"""Shows the page anew while nothing is typed; sends a mask as the body of a request."""
 
 
 def render(site: Site) -> str:
     """The status page: every table, each value escaped."""
     state = overview.status(site)
     sections = "".join(_table(name, rows(site)) for name, rows in overview.TABLES.items())
-    # What somebody is typing must not go with a refresh.
-    refresh = "" if '<input name="map"' in sections else '<meta http-equiv="refresh" content="10">'
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glioloop</title>
-{refresh}<style>
+<style>
 body{{font-family:sans-serif;margin:2em}} table{{border-collapse:collapse;margin-bottom:2em}}
 td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em}}
 .held,.failed,.parked,.refused{{background:#fdd}}
 </style></head><body><h1>Glioloop {html.escape(metadata.version("glioloop"))}</h1>
-{_table("status", [state])}{sections}</body></html>"""
+{_table("status", [state])}{sections}<script src="/page.js"></script></body></html>"""
 
 
 def _table(name: str, rows: list[dict[str, Any]]) -> str:
@@ -53,11 +68,19 @@ def _buttons(name: str, row: Mapping[str, Any]) -> str:
     state = row.get("state")
     if name == "studies" and state in SEGMENT:
         return _form(str(row["study_uid"]), ("segment",), "FLAIR=SeriesInstanceUID, T2=...")
+    if name == "studies" and state in CORRECTED:
+        return _upload(str(row["study_uid"]))
     if name == "corrections" and state == CorrectionState.HELD:
         return _form(str(row["sop_instance_uid"]), ("accept", "reject"), "Segment 2=edema, ...")
     if name == "corrections" and state in LEARNT:
         return _form(str(row["sop_instance_uid"]), ("withdraw",), "")
     return ""
+
+
+def _upload(uid: str) -> str:
+    """A field for a NIfTI mask that corrects the study's latest result."""
+    uid = html.escape(uid, quote=True)
+    return f'<label>mask <input type="file" accept=".nii,.gz" data-uid="{uid}"></label>'
 
 
 def _form(uid: str, decisions: Iterable[str], hint: str) -> str:

@@ -125,8 +125,8 @@ class StandIn:
         self.calls.append(task)
         if self.failures:
             raise self.failures.pop(0)
-        if task == "encode":
-            return dict(tasks.encode(arguments, lambda _part: None))
+        if task in ("encode", "answer", "report_correction", "seg_of_mask"):
+            return dict(getattr(tasks, task)(arguments, lambda _part: None))
         if task == "learn":
             self.lessons.append(arguments["lessons"])
             if self.slow:
@@ -172,12 +172,18 @@ class World:
     def __post_init__(self) -> None:
         self.archive = Inbox(self.folder / "archive", min_free_bytes=0)
         self.archived: list[str] = []
+        """SOP Instance UIDs of the SEGs that came."""
+        self.others: list[tuple[str, str]] = []
+        """SOP Class UID and SOP Instance UID of all else."""
         config = scp.ScpConfig(host="127.0.0.1", port=0, ae_titles=("PACS",))
         self.pacs = scp.start(config, self.archive, self._stored)
 
     def _stored(self, received: Any) -> None:
         """Remember what the archive got."""
-        self.archived.append(received.sop_instance_uid)
+        if received.modality == "SEG":
+            self.archived.append(received.sop_instance_uid)
+        else:
+            self.others.append((received.sop_class_uid, received.sop_instance_uid))
 
     @property
     def settings(self) -> settings.Settings:
@@ -187,7 +193,7 @@ class World:
             "data": self.folder / "data",
             "listener": {"host": "127.0.0.1", "port": 0, "min_free_gib": 0},
             "web": {"port": 0},
-            "completeness": {"quiet_seconds": 0.3, "incomplete_after_minutes": 0.01},
+            "completeness": {"quiet_seconds": 0.3, "incomplete_after_minutes": 0.05},
             "delivery": {"first_pause_seconds": 0.1, "longest_pause_minutes": 0.01},
             "destinations": [pacs],
         }
@@ -234,7 +240,7 @@ class World:
         assert found is not None
         return dcmread(found)
 
-    def correct(self, study: Study, name: str = "c1", **changed: Any) -> Path:
+    def correct(self, study: Study, name: str = "c1", creator: str = "", **changed: Any) -> Path:
         """Write a corrected SEG of the study's latest result: its enhancing part is moved."""
         assert self.service is not None
         result = self.service.site.ledger.results(study.uid)[0]
@@ -251,6 +257,7 @@ class World:
             datetime(2026, 1, 2, tzinfo=UTC),
             kind="correction",
             algorithm_type="MANUAL",
+            creator=creator,
             predecessor=Predecessor(
                 study.uid, result.series_uid, result.sop_instance_uid, results.SEG_SOP_CLASS
             ),

@@ -1,0 +1,22 @@
+"""Where the files of a correction lie that a patient's head is fitted to."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from glioloop.ledger_schema import CorrectionRow
+from glioloop.site import Site
+
+
+def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
+    """`glioloop.learning.Lesson` of a correction, as JSON."""
+    assert row.result_id is not None  # noqa: S101 - it was queued under one
+    sample = f"sample-{hashlib.sha256(row.sop_instance_uid.encode()).hexdigest()[:16]}.npz"
+    return {
+        "result": str(site.results.path(row.result_id, ".").absolute()),
+        "seg": row.path,
+        "sample": str(site.results.path(row.result_id, sample).absolute()),
+        "label_map": row.label_map,
+        "looked_at": row.looked_at,
+    }

@@ -1,0 +1,242 @@
+"""The DICOM objects of a result: SEG, structured report, pictures.
+
+Each is encoded once and stored; a file that is there stays as it is, so that what was delivered is
+delivered unchanged however often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pydicom
+from pydicom import Dataset
+
+from converter.series import Series
+from converter.volume import to_volume
+from dicomseg.answer_page import answer
+from dicomseg.capture import write_captures
+from dicomseg.delivered import Decisions
+from dicomseg.encode import encode_seg
+from dicomseg.identity import Predecessor, ResultIdentity
+from dicomseg.lesions import Measurements
+from dicomseg.preview import montage
+from dicomseg.report import Report, measure_seg, write_report, write_text_report
+from dicomseg.trend_change import Earlier
+from dicomseg.trend_page import TrendPoint, trend
+from glioloop import durable, results
+from glioloop.history import Point
+from study.tissue import Role
+from study.volume import Volume
+
+REPORT_NUMBER, PICTURES_NUMBER = 902, 903
+"""(0020,0011) *Series Number* of report and pictures; the SEG's is 901."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the objects of a result tell beyond its labels.
+
+    Parameters
+    ----------
+    warnings
+        Sentences.
+    others
+        The patient's other studies (`glioloop.history.of_patient`).
+    study_date
+        (0008,0020) *Study Date* of this one; empty where it has none.
+    supersedes
+        Id of the older result of the same study that this one takes the place of; empty for none.
+    corrected_by
+        Who outlined it; empty for a network's own.
+    """
+
+    warnings: tuple[str, ...] = ()
+    others: tuple[Point, ...] = ()
+    study_date: str = ""
+    supersedes: str = ""
+    corrected_by: str = field(default="", repr=False)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Told:
+        """From plain values."""
+        others = tuple(Point(**point) for point in values["others"])
+        return cls(**{**values, "warnings": tuple(values["warnings"]), "others": others})
+
+
+def write(
+    folder: Path,
+    labels: Volume,
+    chosen: Mapping[Role, Series],
+    identity: ResultIdentity,
+    told: Told,
+) -> None:
+    """Write what a result delivers.
+
+    Parameters
+    ----------
+    folder
+        Of the result.
+    labels
+        `study.tissue.Tissue` values on the grid of T1gd.
+    chosen
+        The series that were used; T1gd among them.
+    identity
+        Of the SEG; those of the others derive from it.
+    told
+        What else there is to tell.
+
+    Raises
+    ------
+    RefusedError, HeldError, FailedError
+        As the encoders of `dicomseg`.
+    """
+    sources = {role: _headers(series) for role, series in chosen.items()}
+    grid = sources[Role.T1GD]
+    durable.once(folder / results.SEG, lambda: encode_seg(labels, grid, identity))
+    seg = pydicom.dcmread(folder / results.SEG)
+    measured = measure_seg(seg, sources)
+    earlier = tuple(map(_earlier, told.others))
+    report = Report(measured, told.warnings, earlier)
+    named = _report_identity(identity, told.supersedes)
+    durable.once(folder / results.SR, lambda: write_report(seg, sources, named, report))
+    pages = _pages(to_volume(chosen[Role.T1GD]), labels, identity, told, measured)
+    write_pages(folder, pages, grid[0], identity, "preview")
+
+
+def write_correction(
+    folder: Path,
+    seg_file: Path,
+    chosen: Mapping[Role, Series],
+    identity: ResultIdentity,
+    told: Told,
+    decided: Decisions,
+) -> None:
+    """Write the report of a corrected SEG, which takes the place of the result's.
+
+    Parameters
+    ----------
+    folder
+        Where it is written.
+    seg_file
+        The corrected SEG as it came.
+    chosen
+        The series that the result was made from.
+    identity
+        Of the report.
+    told
+        What else there is to tell, and who corrected it.
+    decided
+        What a person said that its segments are.
+
+    Raises
+    ------
+    RefusedError, HeldError, FailedError
+        As `dicomseg.report.write_report`.
+    """
+    sources = {role: _headers(series) for role, series in chosen.items()}
+    seg = pydicom.dcmread(seg_file)
+    measured = measure_seg(seg, sources, decided=decided)
+    earlier = tuple(map(_earlier, told.others))
+    report = Report(measured, told.warnings, earlier, told.corrected_by, decided)
+    durable.once(folder / results.SR, lambda: write_report(seg, sources, identity, report))
+
+
+def _pages(
+    background: Volume,
+    labels: Volume,
+    identity: ResultIdentity,
+    told: Told,
+    measured: Measurements,
+) -> list[bytes]:
+    """Slices with the labels over them; volumes over time where there are other dates."""
+    about: _About = {
+        "model_version": identity.algorithm_version,
+        "title": identity.series_description,
+        "warnings": told.warnings,
+    }
+    pages = [montage(background, labels, **about)]
+    if told.study_date and told.others:
+        here = TrendPoint(
+            _day(told.study_date),
+            dict(measured.volumes.regions),
+            corrected=False,
+            head=identity.head_version,
+        )
+        pages.append(trend([*map(_trend_point, told.others), here], **about))
+    return pages
+
+
+class _About(TypedDict):
+    """What every page says of itself."""
+
+    model_version: str
+    title: str
+    warnings: tuple[str, ...]
+
+
+def write_answer(
+    folder: Path, source: Dataset, identity: ResultIdentity, sentences: Sequence[str]
+) -> None:
+    """Write the page and the report that say why a study was not segmented."""
+    named = replace(identity, kind="report", series_number=REPORT_NUMBER)
+    durable.once(folder / results.SR, lambda: write_text_report(source, named, sentences))
+    page = answer("This study was not segmented", sentences, version=identity.model_version)
+    write_pages(folder, [page], source, identity, "not segmented")
+
+
+def write_pages(
+    folder: Path, pages: Sequence[bytes], source: Dataset, identity: ResultIdentity, title: str
+) -> None:
+    """Write pages (PNG) as Secondary Captures of one series."""
+    named = replace(
+        identity, kind="preview", series_number=PICTURES_NUMBER, predecessor=None, note=""
+    )
+    for number, encoded in enumerate(write_captures(pages, source, named, title), start=1):
+        durable.once(folder / results.PICTURES.format(number), partial(bytes, encoded))
+
+
+def _report_identity(identity: ResultIdentity, supersedes: str) -> ResultIdentity:
+    """Identity of a result's report, which takes the place of the older result's report."""
+    named = replace(identity, kind="report", series_number=REPORT_NUMBER, predecessor=None)
+    if not supersedes or identity.predecessor is None:
+        return named
+    older = replace(named, result_id=supersedes)
+    before = Predecessor(
+        identity.predecessor.study_uid,
+        older.series_uid,
+        older.sop_instance_uid,
+        results.SR_SOP_CLASS,
+    )
+    return replace(named, predecessor=before)
+
+
+def _headers(series: Series) -> list[Dataset]:
+    """Headers of all instances of a series."""
+    return [pydicom.dcmread(i.path, stop_before_pixels=True) for i in series.instances]
+
+
+def _day(text: str) -> date:
+    """A DICOM date."""
+    return date.fromisoformat(text)
+
+
+def _trend_point(point: Point) -> TrendPoint:
+    """A study on the page of volumes."""
+    return TrendPoint(_day(point.date), dict(point.volumes_ml), point.corrected, point.head)
+
+
+def _earlier(point: Point) -> Earlier:
+    """A study in the report."""
+    return Earlier(
+        date=point.date,
+        study_uid=point.study_uid,
+        seg_sop_instance_uid=point.sop_instance_uid,
+        volumes=dict(point.volumes_ml),
+        corrected=point.corrected,
+        seg_series_uid=point.series_uid,
+    )
