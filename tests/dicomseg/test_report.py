@@ -468,6 +468,20 @@ def test_dciodvfy_and_dsrdump_find_nothing_wrong(case, tmp_path):
     assert b'"Long axis")="24.7" (mm' in run.stdout
 
 
+def test_the_documented_example_is_what_is_written(case, tmp_path):
+    """docs/report.md shows this report as dsrdump prints it; of the library, one image a series."""
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(case.report(warnings=("Slices are 5 mm apart.",), earlier=EARLIER[1:]))
+    printed = subprocess.run(["dsrdump", path], capture_output=True, check=True).stdout
+    lines: list[str] = []
+    for line in printed.decode("latin-1").strip().splitlines():
+        if not line.strip().startswith('<contains IMAGE:(,,"Source")') or line != lines[-1]:
+            lines.append(line)
+    documented = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    _, _, rest = documented.partition("<!-- dsrdump -->\n```\n")
+    assert rest.partition("\n```\n")[0].splitlines() == lines
+
+
 def test_dciodvfy_can_find_errors(case, tmp_path):
     """The check above can fail."""
     ds = dcmread(BytesIO(case.report()))
