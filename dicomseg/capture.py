@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DT
 
@@ -113,7 +114,7 @@ def validate_capture(encoded: bytes, pixels: Pixels) -> None:
     try:
         dataset = dcmread(BytesIO(encoded))
         shown = dataset.pixel_array
-    except (RuntimeError, ValueError, AttributeError, TypeError) as error:
+    except (InvalidDicomError, RuntimeError, ValueError, AttributeError, TypeError) as error:
         raise FailedError(f"the encoded page cannot be read back: {error}") from error
     if dataset.PhotometricInterpretation != "RGB" or not np.array_equal(shown, pixels):
         raise FailedError("the encoded page shows another picture than was drawn")

@@ -13,6 +13,8 @@ from study.tissue import REGIONS
 SMALLEST_SHOWN_ML = 0.05
 """Less is written as less than a tenth, not as nothing."""
 
+MOST_PERCENT = 999
+
 
 @dataclass(frozen=True)
 class TrendPoint:
@@ -111,14 +113,16 @@ def volume_text(volume_ml: float | None) -> str:
 def change_text(now_ml: float | None, before_ml: float | None) -> str:
     """A change in mL and percent: ``"+3.1 mL (+25 %)"``.
 
-    Of nothing there is no percentage: ``"+3.1 mL (from 0)"``. Empty where either is not known.
+    Of nothing there is no percentage: ``"+3.1 mL (from 0)"``; of next to nothing it says little:
+    ``"+9.4 mL (>999 %)"``. Empty where either is not known.
     """
     if now_ml is None or before_ml is None:
         return ""
     change = _signed(now_ml - before_ml, 1)
     if before_ml == 0:
         return f"{change} mL (from 0)" if now_ml else "0.0 mL"
-    return f"{change} mL ({_signed((now_ml - before_ml) / before_ml * 100, 0)} %)"
+    percent = (now_ml - before_ml) / before_ml * 100
+    return f"{change} mL ({_signed(percent, 0) if percent <= MOST_PERCENT else '>999'} %)"
 
 
 def _signed(value: float, decimals: int) -> str:

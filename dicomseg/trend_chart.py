@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from dicomseg.codes import STYLES
 from dicomseg.display import Picture
@@ -41,6 +40,8 @@ LEAST_DAYS = 30
 """Time that is shown at least, so that single days are no axis of their own."""
 TICKS = 10
 """Most days that are named below the axis."""
+MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 24000)
+"""How far apart they may be where weeks are too near."""
 LEAST_ML = 0.1
 HEADROOM = 1.5
 """Height of an axis as a multiple of its highest point, with room for the value above it."""
@@ -77,8 +78,9 @@ def chart(points: Sequence[TrendPoint], width: int) -> Picture:
         _draw(axes, points, region)
         axes.tick_params(labelbottom=row == 2)
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())
-    return np.array(Image.open(buffer).convert("RGB"))
+    figure.savefig(buffer, format="rgba", dpi=DPI, facecolor=figure.get_facecolor())
+    pixels = np.frombuffer(buffer.getvalue(), np.uint8)
+    return pixels.reshape(CHART_HEIGHT, -1, 4)[..., :3].copy()
 
 
 def _draw(axes: Axes, points: Sequence[TrendPoint], region: str) -> None:
@@ -124,7 +126,9 @@ def span(first: date, last: date) -> tuple[date, date]:
     """First and last day that are shown: all points, with some room beside them."""
     length = last - first
     room = max((timedelta(days=LEAST_DAYS) - length) / 2, length * 0.04, timedelta(days=1))
-    return first - timedelta(room.days), last + timedelta(room.days)
+    earliest = max(first.toordinal() - room.days, date.min.toordinal())
+    latest = min(last.toordinal() + room.days, date.max.toordinal())
+    return date.fromordinal(earliest), date.fromordinal(latest)
 
 
 def ticks(first: date, last: date) -> list[date]:
@@ -139,7 +143,7 @@ def ticks(first: date, last: date) -> list[date]:
     if days <= 7 * TICKS - 7:
         return [first + timedelta(days=n) for n in range(3, days + 1, 7)]
     starts = [date(n // 12, n % 12 + 1, 1) for n in range(_month(first) + 1, _month(last) + 1)]
-    step = next(n for n in (1, 2, 3, 6, 12, 24, 60, 120, 1200) if len(starts) <= n * (TICKS - 1))
+    step = next(n for n in MONTHS if len(starts) <= n * (TICKS - 1))
     return [day for day in starts if _month(day) % step == 0]
 
 
