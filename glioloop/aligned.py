@@ -69,7 +69,11 @@ def align_volumes(volumes: Mapping[Role, Volume]) -> Aligned:
         If two sequences cannot be aligned (`converter.align.align`).
     """
     reference = volumes[Role.T1GD]
-    found = {r: align(v, reference) for r, v in volumes.items() if r is not Role.T1GD}
+    moving = {role: volume for role, volume in volumes.items() if role is not Role.T1GD}
+    found = {
+        role: align(volume, reference, (role.value, Role.T1GD.value))
+        for role, volume in moving.items()
+    }
     matrices = {r: found[r].matrix if r in found else np.eye(4) for r in Role}
     return Aligned(volumes, matrices, {role: one.score for role, one in found.items()})
 
