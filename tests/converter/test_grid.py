@@ -186,3 +186,109 @@ def test_a_grid_as_fine_as_the_source_gives_the_sources_own_values():
     source = SOURCES["axial, thick"]
     array = np.random.default_rng(0).normal(size=source.shape).astype(np.float32)
     np.testing.assert_allclose(resample(Volume(array, source), source).array, array, atol=1e-5)
+
+
+SERIES = {
+    "1 mm, cubic": geometry((80, 80, 80), (0, 0, 1), (0, 1, 0), (1, 0, 0), (-39.2, -41.7, 10.4)),
+    "0.5 x 0.5 x 6.5 mm": geometry(
+        (13, 160, 160), (0, 0, 6.5), (0, 0.5, 0), (0.5, 0, 0), (-41.3, -38.9, -37.1)
+    ),
+    "the same, last slice first": geometry(
+        (13, 160, 160), (0, 0, -6.5), (0, 0.5, 0), (0.5, 0, 0), (-41.3, -38.9, 40.9)
+    ),
+    "pixels of 0.5 x 0.9 mm": geometry(
+        (20, 160, 90), (0, 0, 4), (0, 0.5, 0), (0.9, 0, 0), (-40.4, -41.2, -37.3)
+    ),
+    "sagittal, thick": geometry(
+        (15, 110, 110), (5.5, 0, 0), (0, 0, -0.75), (0, 0.75, 0), (-38.6, -40.2, 41.7)
+    ),
+    "coronal, thick": geometry(
+        (15, 110, 110), (0, 5.5, 0), (0, 0, -0.75), (0.75, 0, 0), (-40.7, -38.1, 41.3)
+    ),
+    "oblique, 1 mm": geometry(
+        (80, 80, 80), OBLIQUE_NORMAL, OBLIQUE_COLUMN, OBLIQUE_ROW, (-40.4, -41.3, -38.2)
+    ),
+    "oblique, thick, pixels of 0.5 mm": geometry(
+        (13, 160, 160),
+        6.5 * OBLIQUE_NORMAL,
+        0.5 * OBLIQUE_COLUMN,
+        0.5 * OBLIQUE_ROW,
+        (-40.4, -41.3, -38.2),
+    ),
+}
+"""Each covers 80 mm or so in every direction."""
+
+series = pytest.mark.parametrize("source", SERIES.values(), ids=SERIES.keys())
+working = pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
+
+
+def ellipsoid(grid: Geometry, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Share of each voxel, of its whole extent, that lies in an ellipsoid; radii in mm, x, y, z."""
+    samples = [max(2, round(3 * spacing)) for spacing in grid.spacing]
+    reach = radii.max() / np.array(grid.spacing) + 1
+    first = np.maximum(np.floor(grid.index(centre) - reach), 0).astype(int)
+    last = np.minimum(np.ceil(grid.index(centre) + reach) + 1, grid.shape).astype(int)
+    axes = [
+        np.arange(one * m, end * m) / m + 0.5 / m - 0.5
+        for one, end, m in zip(first, last, samples, strict=True)
+    ]
+    box = tuple(slice(one, end) for one, end in zip(first, last, strict=True))
+    n = last - first
+    away = (grid.world(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)) - centre) / radii
+    inside = (away * away).sum(axis=-1) < 1.0
+    blocks = inside.reshape(n[0], samples[0], n[1], samples[1], n[2], samples[2])
+    share = np.zeros(grid.shape, np.float32)
+    share[box] = blocks.mean(axis=(1, 3, 5))
+    return share
+
+
+def there_and_back(share: np.ndarray, source: Geometry, spacing_mm: float) -> np.ndarray:
+    """Scores on the source, of a network that answers with the image that it is shown."""
+    grid = working_grid(source, spacing_mm)
+    seen = resample(Volume(share, source), grid).array
+    return to_source(np.stack([0.5 - seen, seen - 0.5]), grid, source)
+
+
+@working
+@series
+def test_landmarks_come_back_to_a_tenth_of_a_voxel(source, spacing_mm):
+    """Small ellipsoids with centres between voxels, as images and as labels."""
+    landmarks = [
+        ([0.47, 0.52, 0.44], [9.0, 9.0, 9.0]),
+        ([0.61, 0.33, 0.58], [8.0, 10.0, 9.0]),
+        ([0.38, 0.62, 0.35], [10.0, 8.0, 10.0]),
+    ]
+    for at, radii in landmarks:
+        # 0.37 of a voxel to one side: no symmetry of the source hides a shift of half a voxel.
+        index = np.floor(np.array(source.shape) * at) + 0.37
+        share = ellipsoid(source, source.world(index), np.array(radii))
+        np.testing.assert_allclose(center_of_mass(share), index, atol=0.02)
+        scores = there_and_back(share, source, spacing_mm)
+        np.testing.assert_allclose(center_of_mass(scores[1] + 0.5), index, atol=0.1)
+
+
+@working
+@series
+def test_a_mask_comes_back_as_it_was(source, spacing_mm):
+    """A ball that is large against the slices: the same place, and the same extent."""
+    index = np.floor(np.array(source.shape) * [0.48, 0.46, 0.53]) + 0.37
+    share = ellipsoid(source, source.world(index), np.array([26.0, 26.0, 26.0]))
+    was = share > 0.5
+    scores = there_and_back(share, source, spacing_mm)
+    mask = scores.argmax(axis=0) == 1
+    np.testing.assert_allclose(center_of_mass(mask), center_of_mass(was), atol=0.1)
+    assert 2 * (mask & was).sum() / (mask.sum() + was.sum()) > 0.97
+    assert mask.sum() == pytest.approx(was.sum(), rel=0.02)
+
+
+def test_a_landmark_that_moved_half_a_voxel_would_be_noticed():
+    source = SERIES["0.5 x 0.5 x 6.5 mm"]
+    index = np.array([6.37, 80.37, 80.37])
+    share = ellipsoid(source, source.world(index), np.array([9.0, 9.0, 9.0]))
+    affine = source.affine.copy()
+    affine[:3, 3] = source.world([0.5, 0, 0])
+    shifted = Geometry(source.shape, affine, "1.2.3")
+    grid = working_grid(source, 1.0)
+    seen = resample(Volume(share, shifted), grid).array
+    back = to_source(np.stack([0.5 - seen, seen - 0.5]), grid, source)
+    assert center_of_mass(back[1] + 0.5)[0] == pytest.approx(6.87, abs=0.1)
