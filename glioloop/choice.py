@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from converter.identify import Identification, identify
@@ -10,6 +11,29 @@ from converter.rules import Rules
 from converter.series import scan
 from study.errors import HeldError
 from study.tissue import Role
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What was found in files, and why some of them are no part of it.
+
+    Parameters
+    ----------
+    found
+        Which series is which.
+    refused
+        A reason for each file that belongs to no series.
+    """
+
+    found: Identification
+    refused: tuple[str, ...] = ()
+
+    def lost(self) -> str:
+        """The same as a sentence; empty where every file can be used."""
+        if not self.refused:
+            return ""
+        reasons = "; ".join(sorted(set(self.refused))[:3])
+        return f"{len(self.refused)} file(s) of the study cannot be used: {reasons}."
 
 
 def choose(
@@ -36,7 +60,7 @@ def choose(
     HeldError
         If a sequence is missing or ambiguous, or the images belong to several studies.
     """
-    found = look(paths, overrides, rules)
+    found = look(paths, overrides, rules).found
     check(found, tolerated)
     return found
 
@@ -60,7 +84,7 @@ def look(
     paths: Sequence[Path],
     overrides: Mapping[Role, str] | None = None,
     rules: Rules | None = None,
-) -> Identification:
+) -> Looked:
     """As `choose`, but an incomplete answer is an answer."""
     scanned = scan(paths)
     studies = {series.study_uid for series in scanned.series}
@@ -69,7 +93,8 @@ def look(
     if not scanned.series:
         reasons = sorted({refusal.reason for refusal in scanned.refused})[:3]
         raise HeldError(f"no readable image was found. {'; '.join(reasons)}".strip())
-    return identify(scanned.series, overrides or {}, rules)
+    found = identify(scanned.series, overrides or {}, rules)
+    return Looked(found, tuple(refusal.reason for refusal in scanned.refused))
 
 
 def tolerated_by(names: Sequence[str]) -> frozenset[Role]:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from converter.identify import Identification
 from converter.series import missing_slices
 from glioloop import choice, jobs, scope
+from glioloop.choice import Looked
 from glioloop.ledger_schema import InstanceRow, StudyRow, StudyState
 from glioloop.site import Site
 from listener.completeness import State, decide
@@ -78,7 +78,7 @@ class Judge:
     def _outside(self, study: StudyRow, rows: list[InstanceRow]) -> str:
         """Why a study is not in scope."""
         try:
-            found = look(self._site, study, rows)
+            found = look(self._site, study, rows).found
         except HeldError:  # whatever it is, the job says it
             return ""
         headers = [part.header for part in found.parts]
@@ -88,7 +88,7 @@ class Judge:
     def _has_all_roles(self, study: StudyRow, rows: list[InstanceRow]) -> bool:
         """Whether the three sequences are found, each without a doubt and without a gap."""
         try:
-            found = look(self._site, study, rows)
+            found = look(self._site, study, rows).found
         except HeldError:
             return False
         whole = [series for series in found.chosen.values() if not missing_slices(series)]
@@ -101,7 +101,7 @@ def images(site: Site, study_uid: str) -> list[InstanceRow]:
     return [row for row in rows if row.modality != "SEG" and not row.conflict]
 
 
-def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Identification:
+def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Looked:
     """Which series of a study is which, by the site's rules and what a person said.
 
     Raises

@@ -101,8 +101,14 @@ class Studies:
         ledger.set_study(study_uid, state=StudyState.WAITING, reason="")
         try:
             tolerated = choosing.tolerated_by(self._site.manifest()["tolerates_missing"])
-            found = look(self._site, study, rows)
+            looked = look(self._site, study, rows)
+            found = looked.found
             choosing.check(found, tolerated)
+            if looked.refused and not request:
+                raise HeldError(
+                    f"{looked.lost()} Send the study again, or have it segmented without them:"
+                    f" glioloop jobs retry {study_uid}"
+                )
             header = found.chosen[Role.T1GD].header
             ids = {str(s.header.get("PatientID", "")).strip() for s in found.chosen.values()}
             if len(ids) > 1:
@@ -124,6 +130,7 @@ class Studies:
             "series": {r.value: uid for r, uid in choice.series.items()},
             "instances": {r.value: list(uids) for r, uids in choice.instances.items()},
             "without": choosing.without(found.chosen),
+            "lost": looked.lost(),
             "study_date": study_date(header),
             "patient_key": key,
             "patient_id_key": self._site.patient_id_key(header),
@@ -323,6 +330,8 @@ def _predecessor(study_uid: str, made: Sequence[ResultRow]) -> dict[str, str] | 
 def _warnings(plan: Mapping[str, Any]) -> list[str]:
     """What a reader of the result must know."""
     said = choosing.warnings(plan["without"])
+    if plan["lost"]:
+        said.append(plan["lost"])
     if not plan["same_person"]:
         said.append(
             "The birth date differs from that of this Patient ID's first study: segmented with the"

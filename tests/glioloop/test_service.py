@@ -135,6 +135,26 @@ def test_a_rules_file_that_is_none_keeps_the_service_from_starting(world: World)
         world.start()
 
 
+def test_a_study_with_an_image_that_cannot_be_used_is_held_until_a_person_asks(
+    world: World,
+) -> None:
+    """A slice of the T1gd series that calls itself another patient's."""
+    service, study = world.start(), write_study(world.folder / "in")
+    files = [path for path in study.every() if path != study.files["T2"][3]]
+    image = dcmread(study.files["T2"][3])
+    image.PatientID = "somebody else"
+    image.save_as(study.files["T2"][3])
+    world.send([*files, study.files["T2"][3]])
+    world.until_state(study, "held")
+    assert "holds images of 2 patients" in world.state(study.uid)[1]
+    assert world.archived == []
+    overview.request_study(service.site, study.uid)
+    world.until(lambda: len(service.site.ledger.results(study.uid)) == 1)
+    report = service.site.results.report(service.site.ledger.results(study.uid)[0].result_id)
+    assert report["without"] == "without T2"
+    assert "12 file(s) of the study cannot be used" in report["warnings"][1]
+
+
 def test_a_listed_study_is_complete_at_once(world: World) -> None:
     world.given = {"completeness": {"quiet_seconds": 600, "incomplete_after_minutes": 600}}
     world.start()
