@@ -71,7 +71,13 @@ def segment(
         show_json(reports)
         return
     rows = [
-        {"study": r["study_uid"], "head": r["head"], **r["volumes_ml"], "folder": r["folder"]}
+        {
+            "study": r["study_uid"],
+            "head": r["head"],
+            **{name: round(volume, 1) for name, volume in r["volumes_ml"].items()},
+            "without": r["without"],
+            "folder": r["folder"],
+        }
         for r in reports
     ]
     show(rows, as_json=False, title="results (mL)")
