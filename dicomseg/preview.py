@@ -37,7 +37,7 @@ LEAST_WIDTH = 960
 NOTHING = Line("No tumour was found.", size=20, bold=True)
 REGION_ROWS = (("core", "Tumour core"), ("whole", "Whole tumour"))
 SWATCH = 15
-ENDS = (260, 420)
+ENDS = (260, 450)
 """Where volumes end in the legend: those of the labels, those of a correction."""
 
 
@@ -51,7 +51,7 @@ def montage(
     slices: int = 8,
     warnings: Sequence[str] = (),
 ) -> bytes:
-    """Slices as they are, below each the same slice with the labels over it.
+    """Slices as they are, below each the same slice with the labels over it if there are any.
 
     Slices are those of the labels' grid, shown by the radiological convention: the patient's right
     is at the left of the picture, the face up in axial ones, the head up in the others; letters
@@ -83,29 +83,30 @@ def montage(
     grey = windowed(onto_grid(background, labels.geometry))[chosen]
     drawn = outline if outline is not None else labels
     box = body_box(grey, (labels.array[chosen] > 0) | (drawn.array[chosen] > 0))
-    pairs = [
-        (
-            draw_tile(grey[n], labels.geometry, k, box),
-            draw_tile(grey[n], labels.geometry, k, box, labels.array[k], _slice(outline, k)),
-        )
-        for n, k in enumerate(chosen)
-    ]
-    width, height = pairs[0][0].size
-    columns = min(COLUMNS, len(pairs))
-    rows = -(-len(pairs) // columns)
+    parts = [[draw_tile(grey[n], labels.geometry, k, box) for n, k in enumerate(chosen)]]
+    if labels.array.any() or drawn.array.any():
+        over = [
+            draw_tile(grey[n], labels.geometry, k, box, labels.array[k], _slice(outline, k))
+            for n, k in enumerate(chosen)
+        ]
+        parts.append(over)
+    width, height = parts[0][0].size
+    columns = min(COLUMNS, len(chosen))
+    rows = -(-len(chosen) // columns)
     table = _legend(labels, outline)
     at = 3 * MARGIN + ENDS[0 if outline is None else 1]
     page_width = max(columns * width, LEAST_WIDTH)
     said = [Line(title, bold=True), *([] if labels.array.any() else [NOTHING])]
     lines = wrap_all([*said, *closing_lines(model_version, warnings)], page_width - at - MARGIN)
     below = max(ROW * len(table), height_of(lines)) + 2 * MARGIN
-    page = blank(2 * rows * height + below, page_width)
-    for number, pair in enumerate(pairs):
-        row, column = divmod(number, columns)
-        for part, tile in enumerate(pair):
-            page.paste(tile, (column * width, (2 * row + part) * height))
+    top = len(parts) * rows * height
+    page = blank(top + below, page_width)
+    for part, tiles in enumerate(parts):
+        for number, tile in enumerate(tiles):
+            row, column = divmod(number, columns)
+            page.paste(tile, (column * width, (len(parts) * row + part) * height))
     draw = ImageDraw.Draw(page)
-    top = 2 * rows * height + MARGIN
+    top += MARGIN
     draw_table(draw, (MARGIN, top), table, at - 2 * MARGIN)
     for number, tissue in enumerate(TUMOUR_TISSUES, start=1):
         corner = top + ROW * number + 5

@@ -105,7 +105,8 @@ def _notes(points: Sequence[TrendPoint]) -> list[Line]:
         notes.append(Line(f"{CORRECTED} corrected by a person", colour=FAINT))
     if len(points) > LISTED:
         left = len(points) - LISTED
-        notes.append(Line(f"{left} earlier studies are in the chart only", colour=FAINT))
+        what = "1 earlier study is" if left == 1 else f"{left} earlier studies are"
+        notes.append(Line(f"{what} in the chart only", colour=FAINT))
     return notes
 
 

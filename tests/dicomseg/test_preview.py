@@ -83,6 +83,9 @@ def test_without_tumour_the_middle_is_shown_and_said(series):
     assert place_of_text(png, "No tumour was found.", size=20, bold=True)
     assert place_of_text(png, "0 mL")
     some = montage(nothing, series.labels, model_version="0.1.0")
+    # Five slices in two rows; four slices in two rows, because each is shown twice.
+    assert (pixels_of(png)[600:640, 900:] == 16).all()
+    assert (pixels_of(some)[600:640, 900:] != 16).any()
     assert place_of_text(some, "No tumour was found.", size=20, bold=True) is None
 
 

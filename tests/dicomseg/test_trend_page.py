@@ -129,6 +129,7 @@ def test_more_than_forty_are_in_the_chart_only():
     row_of(png, "3 earlier studies are in the chart only", colour=FAINT)
     assert place_of_text(png, "2016-07-01") is None
     row_of(png, "2016-09-30")
+    row_of(trend(many(41), model_version="1"), "1 earlier study is in the chart only", colour=FAINT)
 
 
 def test_a_volume_that_is_not_known_is_a_dash(three):
