@@ -74,6 +74,7 @@ class CorrectionReports:
                 "head_version": result["identity"]["head_version"],
                 "created": datetime.now(UTC).isoformat(),
                 "kind": "report",
+                "algorithm_type": "MANUAL",
                 "series_number": 904,
                 "note": "corrected",
                 "predecessor": {

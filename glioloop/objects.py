@@ -30,7 +30,7 @@ from dicomseg.trend_change import Earlier
 from dicomseg.trend_page import TrendPoint, trend
 from glioloop import durable, results
 from glioloop.history import Point
-from study.tissue import Role
+from study.tissue import Role, Tissue
 from study.volume import Volume
 
 REPORT_NUMBER, PICTURES_NUMBER = 902, 903
@@ -66,6 +66,22 @@ class Told:
         """From plain values."""
         others = tuple(Point(**point) for point in values["others"])
         return cls(**{**values, "warnings": tuple(values["warnings"]), "others": others})
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a corrected SEG speaks of.
+
+    Parameters
+    ----------
+    tissues
+        Those that a person outlined, or erased: writers drop empty segments.
+    decided
+        What a person said that its segments are, where they do not say so themselves.
+    """
+
+    tissues: Sequence[Tissue]
+    decided: Decisions
 
 
 def write(
@@ -114,7 +130,7 @@ def write_correction(
     chosen: Mapping[Role, Series],
     identity: ResultIdentity,
     told: Told,
-    decided: Decisions,
+    spoken: Spoken,
 ) -> None:
     """Write the report of a corrected SEG, which takes the place of the result's.
 
@@ -130,8 +146,8 @@ def write_correction(
         Of the report.
     told
         What else there is to tell, and who corrected it.
-    decided
-        What a person said that its segments are.
+    spoken
+        What the SEG speaks of.
 
     Raises
     ------
@@ -140,9 +156,9 @@ def write_correction(
     """
     sources = {role: _headers(series) for role, series in chosen.items()}
     seg = pydicom.dcmread(seg_file)
-    measured = measure_seg(seg, sources, decided=decided)
+    measured = measure_seg(seg, sources, spoken.tissues, spoken.decided)
     earlier = tuple(map(_earlier, told.others))
-    report = Report(measured, told.warnings, earlier, told.corrected_by, decided)
+    report = Report(measured, told.warnings, earlier, told.corrected_by, spoken.decided)
     durable.once(folder / results.SR, lambda: write_report(seg, sources, identity, report))
 
 

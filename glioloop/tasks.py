@@ -127,7 +127,7 @@ def report_correction(arguments: Answer, progress: Progress) -> Answer:
         {Role(role): _series(paths) for role, paths in arguments["series"].items()},
         results.identity_of(arguments["identity"]),
         told,
-        tissues(lesson.label_map),
+        objects.Spoken(sorted(corrected.outlined), tissues(lesson.label_map)),
     )
     found = volumes_of(labels).tissues
     return {"volumes_ml": {tissue.name.lower(): volume for tissue, volume in found.items()}}
