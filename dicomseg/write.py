@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 from io import BytesIO
 
 import highdicom as hd
@@ -25,6 +24,7 @@ from dicomseg.identity import (
     uid_for,
 )
 from dicomseg.source_grid import on_source
+from dicomseg.wall_clock import on_wall_clock
 from study.tissue import TUMOUR_TISSUES, Tissue, renumber
 from study.volume import Volume
 
@@ -142,7 +142,7 @@ def _settle(
 ) -> None:
     """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
     carry_verbatim(source, seg)
-    made = _wall_clock(identity.created, source)
+    made = on_wall_clock(identity.created, source)
     day, moment = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     for what in ("InstanceCreation", "Content", "Series"):
         setattr(seg, f"{what}Date", day)
@@ -169,13 +169,3 @@ def predecessor_item(before: Predecessor) -> Dataset:
     series.ReferencedSOPSequence = [instance]
     study.ReferencedSeriesSequence = [series]
     return study
-
-
-def _wall_clock(created: datetime, source: Dataset) -> datetime:
-    """When it was made, on the clock of the zone that the source declares."""
-    offset = str(source.get("TimezoneOffsetFromUTC") or "")
-    if created.tzinfo is None or len(offset) != 5:
-        return created
-    minutes = int(offset[1:3]) * 60 + int(offset[3:])
-    zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
-    return created.astimezone(zone)
