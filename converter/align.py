@@ -46,7 +46,7 @@ CHECKED_POINTS, TRIED_POINTS = 30_000, 8_000
 NUDGE_MM, NUDGE_DEG = 4.0, 4.0
 """Displacements that worsen the agreement of two images that are aligned."""
 
-SKIP_MM, SKIP_DEG, SKIP_SCORE = 2.0, 2.0, 0.02
+SKIP_MM, SKIP_DEG, SKIP_SCORE = 2.0, 2.0, 0.01
 """The scanner's coordinates stand where such displacements lose so much of the agreement: what is
 displaced by more than half of them loses nothing."""
 
