@@ -40,10 +40,10 @@ def pause(point: str) -> None:
 
 def set_pauses_of_the_child() -> None:
     """Replace the seams of what runs in a child; the service itself never imports these."""
-    from glioloop import pipeline, tasks  # noqa: PLC0415
+    from glioloop import objects, pipeline  # noqa: PLC0415
 
     pipeline.run_network = pausing("inference", pipeline.run_network, after=False)
-    tasks.encode_seg = pausing("encoding", tasks.encode_seg, after=False)
+    objects.encode_seg = pausing("encoding", objects.encode_seg, after=False)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,10 @@ def test_a_study_without_t2_is_held_with_its_reason(
     assert "T2" in job["note"]
     assert here.segs(study.study_uid) == []
     assert here.runs(study.study_uid) == []
+    # Who sent it finds the reason beside the images: a page, and a report in words.
+    found = here.orthanc.find
+    assert wait_for(lambda: len(found(study.study_uid, "OT")) == 1), here.said()
+    assert wait_for(lambda: len(found(study.study_uid, "SR")) == 1), here.said()
 
 
 def test_a_secondary_capture_that_says_mr_is_not_taken_for_a_series(
