@@ -84,12 +84,12 @@ def is_in_place(ours: Masks, known: Masks, grid: Geometry) -> bool:
     return off_slice <= grid.spacing[0] and in_plane <= 10.0
 
 
-def complaints(encoded: bytes, folder: Path) -> str:
-    """Errors that dciodvfy finds in a SEG."""
+def complaints(encoded: bytes, folder: Path, kind: str = "Segmentation") -> str:
+    """Errors that dciodvfy finds in an object that it takes for one of a kind."""
     path = folder / "checked.dcm"
     path.write_bytes(encoded)
     said = subprocess.run(
         [program("dciodvfy"), str(path)], capture_output=True, text=True, check=False
     )
-    assert "Segmentation" in said.stderr
+    assert kind in said.stderr
     return "\n".join(line for line in said.stderr.splitlines() if line.startswith("Error"))

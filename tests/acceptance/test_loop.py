@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from acceptance.day import Day, complaints, is_in_place, on_grid, played
+from acceptance.scene import wait_for
 from glioloop.demo_day import algorithm_version
 from glioloop.demo_studies import phantom_studies
 from glioloop.ledger_schema import CorrectionState
 from glioloop.phantom import write_patient
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
+
+
+KINDS = {"SR": "ComprehensiveSR", "OT": "SCImage"}
+"""What dciodvfy calls reports and pictures."""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,29 @@ def test_each_study_gets_one_seg_on_the_voxels_of_its_t1gd(day: Day) -> None:
 def test_the_segs_are_valid_dicom(day: Day, tmp_path_factory: pytest.TempPathFactory) -> None:
     for study in day.studies:
         assert complaints(day.ours(study), tmp_path_factory.mktemp("seg")) == ""
+
+
+def test_each_result_comes_with_a_report_and_pictures(
+    day: Day, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    orthanc = day.demo.orthanc
+    first, second = (study.study_uid for study in day.studies)
+    # Of the first study also the correction is reported; on the second, two dates are compared.
+    for uid, modality, count in (
+        (first, "SR", 2),
+        (first, "OT", 1),
+        (second, "SR", 1),
+        (second, "OT", 2),
+    ):
+        assert wait_for(partial(_found, day, uid, modality, count)), (uid, modality)
+        for instance in orthanc.find(uid, modality):
+            folder = tmp_path_factory.mktemp("object")
+            assert complaints(orthanc.file(instance), folder, KINDS[modality]) == ""
+
+
+def _found(day: Day, study_uid: str, modality: str, count: int) -> bool:
+    """Whether so many instances of a study are in the PACS."""
+    return len(day.demo.orthanc.find(study_uid, modality)) == count
 
 
 def test_the_outlines_lie_where_the_lesion_is(day: Day) -> None:
