@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 JOB = "adapt"
 
+AGAIN = "again"
+"""Answer of a fit that must be done once more, because its lessons changed under it."""
+
 LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """States of a SEG that is taken for a correction."""
 
@@ -82,6 +85,8 @@ class Corrections:
         """Body of the job."""
         try:
             outcome = jobs.step(self.learn, sop_instance_uid)
+            while outcome["state"] == AGAIN:
+                outcome = jobs.step(self.learn, sop_instance_uid)
         except jobs.STEP_FAILURES as error:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
@@ -108,25 +113,34 @@ class Corrections:
         try:
             fit = inference.run("learn", arguments, limit_s)
         except GlioloopError as error:
-            self._set(row, CorrectionState.HELD, str(error))
+            self.hold(sop_instance_uid, str(error))
             return {"state": CorrectionState.HELD, "reason": str(error)}
         return self._settle(row, lessons, fit)
 
     def hold(self, sop_instance_uid: str, reason: str) -> None:
-        """A person must look at it."""
-        self._set(self._site.ledger.correction(sop_instance_uid), CorrectionState.HELD, reason)
+        """A person must look at it; unless one decided about it meanwhile."""
+        logger.info("SEG %s: held, %s", sop_instance_uid, reason)
+        self._site.ledger.settle_correction(
+            sop_instance_uid, state=CorrectionState.HELD, reason=reason
+        )
 
     def _settle(
         self, row: CorrectionRow, lessons: list[CorrectionRow], fit: Mapping[str, Any]
     ) -> dict[str, str]:
         """Store an accepted head, or say why there is none."""
-        now = self._site.ledger.correction(row.sop_instance_uid)
-        if now.state != CorrectionState.LEARNING:  # a person withdrew it meanwhile
-            return {"state": now.state, "reason": now.reason}
+        ledger = self._site.ledger
+        now = {one.sop_instance_uid: one for one in map(self._again, lessons)}
+        mine = now[row.sop_instance_uid]
+        if mine.state != CorrectionState.LEARNING:  # a person withdrew it meanwhile
+            return {"state": mine.state, "reason": mine.reason}
+        if any(one.state not in LEARNT for one in now.values()):
+            return {"state": AGAIN, "reason": "another correction was withdrawn meanwhile"}
         report: dict[str, Any] = {"fit": fit["metrics"]}
+        uid, reason = row.sop_instance_uid, fit["reason"]
         if not fit["accepted"]:
-            self._set(row, CorrectionState.NOT_BETTER, fit["reason"], report=report)
-            return {"state": CorrectionState.NOT_BETTER, "reason": fit["reason"]}
+            state = CorrectionState.NOT_BETTER
+            ledger.settle_correction(uid, state=state, reason=reason, report=report, head=None)
+            return {"state": state, "reason": reason}
         assert row.patient_key is not None  # noqa: S101 - it was queued under one
         key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
         used = self._site.models.patient(key).in_use(backbone)
@@ -140,8 +154,16 @@ class Corrections:
             software=metadata.version("glioloop"),
         )
         name = self._site.models.patient(key).name(made.number)
-        self._set(row, CorrectionState.ACCEPTED, fit["reason"], head=name, report=report)
-        return {"state": CorrectionState.ACCEPTED, "reason": fit["reason"]}
+        state = CorrectionState.ACCEPTED
+        if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):
+            self._site.models.use(key, made.parent, backbone)
+            withdrawn = ledger.correction(uid)
+            return {"state": withdrawn.state, "reason": withdrawn.reason}
+        return {"state": state, "reason": reason}
+
+    def _again(self, row: CorrectionRow) -> CorrectionRow:
+        """A correction as it stands now."""
+        return self._site.ledger.correction(row.sop_instance_uid)
 
     def _recognise(self, row: CorrectionRow, facts: SegFacts) -> Recognition:
         """Ask dicomseg, with all results that the SEG could be about."""
@@ -196,9 +218,10 @@ class Corrections:
 
     def _queue(self, sop_instance_uid: str, result: ResultRow) -> None:
         """Queue the job, one at a time for a patient."""
-        jobs.start(
-            JOB, sop_instance_uid, job_id=f"{JOB}:{sop_instance_uid}", serial=result.patient_key
-        )
+        job_id = f"{JOB}:{sop_instance_uid}"
+        if jobs.ended(job_id):  # other bytes came under its UID
+            job_id = f"{job_id}:{uuid.uuid4().hex[:8]}"
+        jobs.start(JOB, sop_instance_uid, job_id=job_id, serial=result.patient_key)
 
     def _set(self, row: CorrectionRow, state: CorrectionState, reason: str, **values: Any) -> None:
         """Write what became of a SEG."""

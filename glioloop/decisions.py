@@ -10,7 +10,7 @@ from glioloop import label_map
 from glioloop.corrections import LEARNT, start_again
 from glioloop.jobs import Board
 from glioloop.ledger_schema import CorrectionRow, CorrectionState
-from glioloop.models import BASE
+from glioloop.models import BASE, HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError
 from study.patient import PatientKey, patient_key
@@ -66,6 +66,7 @@ def accept(
             patient_key=result.patient_key,
             looked_at=True,
             label_map={**row.label_map, **named},
+            report={},
         )
         return start_again(board, site.ledger.correction(sop_instance_uid))
     finally:
@@ -100,7 +101,8 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
     """
     ledger = site.ledger
     row = ledger.correction(sop_instance_uid)
-    if row.state not in LEARNT or row.patient_key is None:
+    # Once more where it was withdrawn already: a crash may have come between.
+    if row.state not in (*LEARNT, CorrectionState.WITHDRAWN) or row.patient_key is None:
         raise RefusedError(f"SEG {sop_instance_uid} teaches nothing: it is {row.state}")
     ledger.set_correction(
         sop_instance_uid, state=CorrectionState.WITHDRAWN, reason="withdrawn by a person", head=None
@@ -115,20 +117,25 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
 
 def _point_elsewhere(site: Site, key: PatientKey, sop_instance_uid: str) -> str | None:
     """Use a version that knows nothing of a SEG; None where the one in use does not either."""
-    backbone = site.manifest()["backbone_sha256"]
     models = site.models.patient(key)
-    used = models.in_use(backbone)
-    if used is None or sop_instance_uid not in used.corrections:
-        return None
+    said = None
+    for backbone in models.current:
+        used = models.in_use(backbone)
+        if used is None or sop_instance_uid not in used.corrections:
+            continue
+        number = _ancestor_without(site, models, used)
+        site.models.use(key, number, backbone)
+        said = f"the patient's next study is segmented with head {models.name(number)}"
+    return said
+
+
+def _ancestor_without(site: Site, models: PatientModels, version: HeadVersion) -> int:
+    """The nearest version that one was made from, and that no withdrawn correction taught."""
     withdrawn = {c.sop_instance_uid for c in site.ledger.corrections(CorrectionState.WITHDRAWN)}
-    fit = [
-        version.number
-        for version in models.versions
-        if version.backbone == backbone and not withdrawn & set(version.corrections)
-    ]
-    number = max(fit, default=BASE)
-    site.models.use(key, number, backbone)
-    return f"the patient's next study is segmented with head {models.name(number)}"
+    number = version.number
+    while number != BASE and withdrawn & set(models.version(number).corrections):
+        number = models.version(number).parent
+    return number
 
 
 def _learn_again(site: Site, row: CorrectionRow) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 
-from glioloop import jobs
+import pydicom
+
+from glioloop import jobs, results
+from glioloop.jobs import Board
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
 from glioloop.site import Site
 from listener import scu
@@ -24,7 +28,12 @@ class Deliveries:
 
     def begin(self, result_id: str, study_uid: str) -> list[str]:
         """Write down what is to be delivered where; the names of the destinations."""
-        names = [destination.name for destination in self._site.settings.destinations]
+        store = self._site.results
+        names = [
+            destination.name
+            for destination in self._site.settings.destinations
+            if store.objects(result_id, destination.objects)
+        ]
         for name in names:
             if self._site.ledger.delivery(result_id, name) is None:
                 self._put(result_id, name, study_uid, DeliveryState.WAITING)
@@ -57,8 +66,18 @@ class Deliveries:
             return reason
         at = found[0]
         peer = scu.Peer(at.ae_title, at.host, at.port, self._site.settings.delivery.calling_ae)
+        store = self._site.results
+        if store.has(result_id, results.ANSWER) and self._site.ledger.results(study_uid):
+            reason = "the study was segmented meanwhile"
+            self._put(result_id, destination, study_uid, DeliveryState.OBSOLETE, reason)
+            return reason
         try:
-            scu.store(peer, self._site.results.objects(result_id, at.objects))
+            files = store.objects(result_id, at.objects)
+            if not files:
+                raise scu.DeliveryError(
+                    f"there is no object of {result_id} in the data folder: is it all there?"
+                )
+            scu.store(peer, files)
         except scu.DeliveryError as error:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
             raise
@@ -70,6 +89,31 @@ class Deliveries:
         logger.info("result %s delivered to %s", result_id, destination)
         self._show(result_id, study_uid)
         return "delivered"
+
+    def restore(self) -> None:
+        """Write down again what a lost ledger knew: all that lies there may not have been sent."""
+        known = {delivery.result_id for delivery in self._site.ledger.deliveries()}
+        for result_id in self._site.results.with_objects():
+            if result_id not in known:
+                first = self._site.results.objects(result_id, ("seg", "report", "pictures"))[0]
+                header = pydicom.dcmread(first, stop_before_pixels=True)
+                self.begin(result_id, str(header.StudyInstanceUID))
+
+    def resume(self) -> None:
+        """Queue what waits and has no job: a crash came between the two, or the ledger was lost."""
+        waiting = self._site.ledger.deliveries(DeliveryState.WAITING)
+        if not waiting:
+            return
+        board = Board(self._site.settings.database)
+        try:
+            queued = {job.id for job in board.listing(unfinished=True, limit=10_000)}
+            for row in waiting:
+                job_id = f"{JOB}:{row.result_id}:{row.destination}"
+                if not any(known.startswith(job_id) for known in queued):
+                    fresh = f"{job_id}:{uuid.uuid4().hex[:8]}"
+                    board.start(JOB, row.result_id, row.destination, job_id=fresh)
+        finally:
+            board.close()
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
         """Stop trying, and show it."""
@@ -84,7 +128,8 @@ class Deliveries:
         if not made or made[0].result_id != result_id:
             return  # an answer, or an older result
         states = {d.state for d in ledger.deliveries() if d.result_id == result_id}
-        if states == {DeliveryState.DELIVERED.value}:
+        segmented = ledger.study(study_uid).state == StudyState.SEGMENTED
+        if segmented and states == {DeliveryState.DELIVERED.value}:
             ledger.set_study(study_uid, state=StudyState.DELIVERED)
 
     def _study_of(self, result_id: str, destination: str) -> str:

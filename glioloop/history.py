@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from dicomseg.validity import valid_date
 from glioloop.ledger_schema import CorrectionState
 from glioloop.site import Site
 from study.tissue import REGIONS
+
+logger = logging.getLogger(__name__)
 
 TAKEN = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """States of a SEG whose outline counts, whether a model learnt from it or not."""
@@ -87,8 +90,12 @@ def of_patient(site: Site, patient_key: str | None, without_study: str) -> list[
     for result in site.ledger.results_of_patient(patient_key):
         if result.study_uid in found or result.study_uid == without_study:
             continue
-        report = site.results.report(result.result_id)
-        if not report.get("study_date") or not report["same_person"]:
+        try:
+            report = site.results.report(result.result_id)
+        except (OSError, ValueError):  # one that cannot be read must not cost others theirs
+            logger.warning("result %s has no report, and is not compared with", result.result_id)
+            continue
+        if not report.get("study_date") or not report.get("same_person"):
             continue
         row = corrected.get(result.result_id)
         tissues: Any = row.report["volumes_ml"] if row else report["volumes_ml"]

@@ -58,8 +58,10 @@ class Judge:
 
     def _begin(self, study: StudyRow, rows: list[InstanceRow]) -> None:
         """Queue the job for exactly these images; one that was queued for them is not repeated."""
-        reason = self._outside(study, rows)
         ledger = self._site.ledger
+        # What a person asked for, or was worked on before, stays in scope.
+        known = study.request or ledger.results(study.study_uid)
+        reason = "" if known else self._outside(study, rows)
         if reason:
             ledger.set_study(study.study_uid, state=StudyState.IGNORED, reason=reason)
         else:

@@ -43,7 +43,7 @@ def numbers(text: str | None) -> dict[int, int] | None:
     if text is None:
         return None
     pairs = [part.partition("=") for part in text.split(",")]
-    if not all(number.strip().isdigit() for number, _is, _name in pairs):
+    if not all(number.strip().isdecimal() for number, _is, _name in pairs):
         raise RefusedError(
             f"labels are numbers and tissues, like 1=necrosis,2=edema,4=enhancing, not {text!r}"
         )

@@ -230,6 +230,14 @@ class Ledger:
             wanted = CorrectionRow.sop_instance_uid == sop_instance_uid
             session.execute(update(CorrectionRow).where(wanted).values(**values))
 
+    def settle_correction(self, sop_instance_uid: str, **values: Any) -> bool:
+        """Change columns of a correction that is being learnt from; False where it no longer is."""
+        with self._sessions.begin() as session:
+            mine = CorrectionRow.sop_instance_uid == sop_instance_uid
+            learning = CorrectionRow.state == CorrectionState.LEARNING
+            done = session.execute(update(CorrectionRow).where(mine, learning).values(**values))
+            return bool(done.rowcount)  # type: ignore[attr-defined]
+
     def learning(self, patient_key: str) -> bool:
         """Whether corrections of a patient, or not yet recognised ones, are on their way."""
         theirs = or_(CorrectionRow.patient_key == patient_key, CorrectionRow.patient_key.is_(None))
@@ -315,7 +323,9 @@ def _enter_seg(session: Session, arrival: Received) -> None:
     found = session.get(CorrectionRow, arrival.sop_instance_uid)
     if found is not None:
         logger.warning("SEG %s came again with other bytes", arrival.sop_instance_uid)
-        if found.state not in (*NOT_LEARNT_YET, CorrectionState.ACCEPTED):
+        # What a person decided stays so, however often an archive sends it back.
+        decided = (CorrectionState.ACCEPTED, CorrectionState.REJECTED, CorrectionState.WITHDRAWN)
+        if found.state not in (*NOT_LEARNT_YET, *decided):
             found.state, found.path = CorrectionState.RECEIVED, str(arrival.path)
         return
     session.add(

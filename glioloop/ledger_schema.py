@@ -42,6 +42,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     PARKED = "parked"
     REFUSED = "refused"
+    OBSOLETE = "no longer needed"
 
 
 class Row(MappedAsDataclass, DeclarativeBase, kw_only=True):

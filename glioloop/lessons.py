@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 from glioloop.ledger_schema import CorrectionRow
@@ -12,7 +13,9 @@ from glioloop.site import Site
 def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
     """`glioloop.learning.Lesson` of a correction, as JSON."""
     assert row.result_id is not None  # noqa: S101 - it was queued under one
-    sample = f"sample-{hashlib.sha256(row.sop_instance_uid.encode()).hexdigest()[:16]}.npz"
+    # Other bytes, or another meaning of its segments, teach something else.
+    taught = json.dumps([row.sop_instance_uid, row.path, row.label_map, row.looked_at])
+    sample = f"sample-{hashlib.sha256(taught.encode()).hexdigest()[:16]}.npz"
     return {
         "result": str(site.results.path(row.result_id, ".").absolute()),
         "seg": row.path,

@@ -25,11 +25,12 @@ from dicomseg.encode import encode_seg
 from dicomseg.identity import Predecessor, ResultIdentity
 from dicomseg.lesions import Measurements
 from dicomseg.preview import montage
-from dicomseg.report import Report, measure_seg, write_report, write_text_report
+from dicomseg.report import Report, Sources, measure_seg, write_report, write_text_report
 from dicomseg.trend_change import Earlier
 from dicomseg.trend_page import TrendPoint, trend
-from glioloop import durable, results
+from glioloop import durable, failures, results
 from glioloop.history import Point
+from study.errors import GlioloopError
 from study.tissue import Role, Tissue
 from study.volume import Volume
 
@@ -90,7 +91,7 @@ def write(
     chosen: Mapping[Role, Series],
     identity: ResultIdentity,
     told: Told,
-) -> None:
+) -> list[str]:
     """Write what a result delivers.
 
     Parameters
@@ -106,22 +107,55 @@ def write(
     told
         What else there is to tell.
 
+    Returns
+    -------
+    list of str
+        Why a report or a picture could not be made: the SEG is delivered all the same.
+
     Raises
     ------
-    RefusedError, HeldError, FailedError
-        As the encoders of `dicomseg`.
+    RefusedError, FailedError
+        As `dicomseg.encode.encode_seg`.
     """
     sources = {role: _headers(series) for role, series in chosen.items()}
     grid = sources[Role.T1GD]
     durable.once(folder / results.SEG, lambda: encode_seg(labels, grid, identity))
+    problems = []
+    for write_some in (_write_report, _write_pictures):
+        try:
+            failures.guarded(write_some, folder, labels, chosen, sources, identity, told)
+        except GlioloopError as error:
+            problems.append(f"{write_some.__name__.strip('_')}: {error}")
+    return problems
+
+
+def _write_report(
+    folder: Path,
+    _labels: Volume,
+    _chosen: Mapping[Role, Series],
+    sources: Sources,
+    identity: ResultIdentity,
+    told: Told,
+) -> None:
+    """The structured report."""
     seg = pydicom.dcmread(folder / results.SEG)
-    measured = measure_seg(seg, sources)
-    earlier = tuple(map(_earlier, told.others))
-    report = Report(measured, told.warnings, earlier)
-    named = _report_identity(identity, told.supersedes)
+    report = Report(measure_seg(seg, sources), told.warnings, tuple(map(_earlier, told.others)))
+    named = _report_identity(folder, identity, told.supersedes)
     durable.once(folder / results.SR, lambda: write_report(seg, sources, named, report))
+
+
+def _write_pictures(
+    folder: Path,
+    labels: Volume,
+    chosen: Mapping[Role, Series],
+    sources: Sources,
+    identity: ResultIdentity,
+    told: Told,
+) -> None:
+    """The Secondary Captures."""
+    measured = measure_seg(pydicom.dcmread(folder / results.SEG), sources)
     pages = _pages(to_volume(chosen[Role.T1GD]), labels, identity, told, measured)
-    write_pages(folder, pages, grid[0], identity, "preview")
+    write_pages(folder, pages, sources[Role.T1GD][0], identity, "preview")
 
 
 def write_correction(
@@ -176,14 +210,15 @@ def _pages(
         "warnings": told.warnings,
     }
     pages = [montage(background, labels, **about)]
-    if told.study_date and told.others:
+    before = [point for point in told.others if point.date <= told.study_date]
+    if before:
         here = TrendPoint(
             _day(told.study_date),
             dict(measured.volumes.regions),
             corrected=False,
             head=identity.head_version,
         )
-        pages.append(trend([*map(_trend_point, told.others), here], **about))
+        pages.append(trend([*map(_trend_point, before), here], **about))
     return pages
 
 
@@ -216,10 +251,11 @@ def write_pages(
         durable.once(folder / results.PICTURES.format(number), partial(bytes, encoded))
 
 
-def _report_identity(identity: ResultIdentity, supersedes: str) -> ResultIdentity:
+def _report_identity(folder: Path, identity: ResultIdentity, supersedes: str) -> ResultIdentity:
     """Identity of a result's report, which takes the place of the older result's report."""
     named = replace(identity, kind="report", series_number=REPORT_NUMBER, predecessor=None)
-    if not supersedes or identity.predecessor is None:
+    older_report = folder.parent / supersedes / results.SR
+    if not supersedes or identity.predecessor is None or not older_report.is_file():
         return named
     older = replace(named, result_id=supersedes)
     before = Predecessor(

@@ -24,6 +24,8 @@ from study.tissue import Role
 
 SEG = "seg.dcm"
 SR = "report.dcm"
+ANSWER = "answer.json"
+"""Beside an answer: it is sent only while its study has no result."""
 PICTURES = "picture-{:02}.dcm"
 """Secondary Captures, numbered from 1."""
 LABELS = "labels.npz"
@@ -137,6 +139,12 @@ class ResultStore:
             (path for path in found if kinds.get(path.name, "pictures") in wanted),
             key=lambda path: (order.index(path.name) if path.name in order else 9, path.name),
         )
+
+    def with_objects(self) -> Iterator[str]:
+        """Ids of everything that is delivered: results, answers, reports of corrections, masks."""
+        for folder in sorted(self._folder.glob("*")):
+            if any(folder.glob("*.dcm")):
+                yield folder.name
 
     def report(self, result_id: str) -> dict[str, Any]:
         """The result's report.json."""

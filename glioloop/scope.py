@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
+import pydicom
 from pydicom import Dataset
 
 from converter.evidence import Evidence
@@ -18,6 +19,9 @@ PROCEDURE_SEQUENCES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence"
 
 YEARS_OF = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 """Units of (0010,1010) *Patient's Age* (PS3.5 table 6.2-1, AS), in years."""
+
+OLDEST = 120.0
+"""Years; a birth date that makes anybody older is a placeholder, and tells nothing."""
 
 OTHER_REGION = "another body region"
 """Name of the rules in `converter/rules.yaml` by which a series is not of a head."""
@@ -70,16 +74,20 @@ def _of_description(scope: Scope, images: Sequence[Dataset]) -> str:
 
 def _of_body_part(scope: Scope, images: Sequence[Dataset]) -> str:
     """What (0018,0015) *Body Part Examined* says; a series that states none tells nothing."""
-    parts = {str(h.get("BodyPartExamined", "") or "").strip() for h in images}
-    if _fits(scope.body_parts, parts - {""} or parts):
+    parts = [str(h.get("BodyPartExamined", "") or "").strip() for h in images]
+    stated = [part for part in parts if part]
+    # What few series say does not speak for the many that say nothing.
+    if _fits(scope.body_parts, stated if 2 * len(stated) >= len(parts) else parts):
         return ""
     return "its BodyPartExamined fits no pattern of scope.body_parts"
 
 
 def _of_procedure(scope: Scope, images: Sequence[Dataset]) -> str:
     """What the codes of its procedures say."""
+    if not scope.procedure_codes:
+        return ""
     codes = {code for header in images for code in _procedure_codes(header)}
-    if not scope.procedure_codes or _fits(scope.procedure_codes, codes):
+    if _fits(scope.procedure_codes, codes):
         return ""
     return "none of its procedure codes fits scope.procedure_codes"
 
@@ -114,7 +122,8 @@ def _words(text: str) -> list[str]:
 def _procedure_codes(header: Dataset) -> Iterator[str]:
     """(0008,0100) *Code Value* of each procedure."""
     for keyword in PROCEDURE_SEQUENCES:
-        for item in header.get(keyword) or ():
+        found = header.get(keyword)
+        for item in found if isinstance(found, pydicom.Sequence) else ():
             if value := str(item.get("CodeValue", "") or ""):
                 yield value
 
@@ -125,7 +134,10 @@ def _age_years(header: Dataset) -> float | None:
     if stated:
         return int(stated[1]) * YEARS_OF[stated[2]]
     born, made = (_date(header.get(k)) for k in ("PatientBirthDate", "StudyDate"))
-    return None if born is None or made is None else (made - born).days / 365.25
+    if born is None or made is None:
+        return None
+    age = (made - born).days / 365.25
+    return age if 0.0 <= age <= OLDEST else None
 
 
 def _date(value: object) -> date | None:

@@ -61,7 +61,7 @@ class Service:
         self._ending = threading.Event()
         self._look_again: dict[str, tuple[float, float]] = {}
         self.site: Site = open_site(settings)
-        deliveries = Deliveries(self.site)
+        deliveries = self._deliveries = Deliveries(self.site)
         self._studies = Studies(self.site, deliveries)
         self._judge = Judge(self.site)
         self._corrections = Corrections(self.site, deliveries)
@@ -83,6 +83,7 @@ class Service:
         self._restore(inbox)
         jobs.run(settings.database, settings.node)
         self._corrections.resume()
+        self._deliveries.resume()
         self._ticker = threading.Thread(target=self._tick_for_ever, name="ticker", daemon=True)
         self._ticker.start()
         self._web = WebServer(application(self.site, self.wake), settings.web)
@@ -118,6 +119,8 @@ class Service:
         lost = [r for r in self.site.results.finished() if r not in known]
         for result_id in lost:
             studies.enter_result(self.site, result_id)
+        if entered:
+            self._deliveries.restore()
         if entered or lost:
             logger.info("entered %d instances and %d results from files", entered, len(lost))
 
@@ -176,13 +179,18 @@ class Service:
         """One look at everything that waits for a decision."""
         self._studies.give_up(jobs.given_up())
         for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
-            self._corrections.take(correction)
+            try:
+                failures.guarded(self._corrections.take, correction)
+            except GlioloopError as error:
+                # One that cannot be judged must not keep others from it.
+                held = {"state": CorrectionState.HELD, "reason": f"it could not be judged: {error}"}
+                self.site.ledger.set_correction(correction.sop_instance_uid, **held)
         for study in self.site.ledger.unsettled():
             last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
             if last == study.last_arrival and now < again:
                 continue
             try:
-                when = self._judge.look_at(study, now)
+                when = failures.guarded(self._judge.look_at, study, now)
             except GlioloopError as error:
                 state = {"state": StudyState.FAILED, "reason": str(error), "settled": True}
                 self.site.ledger.set_study(study.study_uid, **state)

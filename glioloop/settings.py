@@ -72,7 +72,11 @@ class Destination(Part):
     """its address"""
     port: Annotated[int, Field(ge=1, le=65535)]
     """its DICOM port"""
-    objects: tuple[Literal["seg", "report", "pictures"], ...] = ("seg", "report", "pictures")
+    objects: Annotated[tuple[Literal["seg", "report", "pictures"], ...], Field(min_length=1)] = (
+        "seg",
+        "report",
+        "pictures",
+    )
     """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
 
 
@@ -87,7 +91,8 @@ class Completeness(Part):
 
 HEAD_REGIONS = (
     *("BRAIN*", "HEAD*", "SKULL", "CRANI*", "NEURO*", "CEREB*", "CERVEAU", "ENCEPH*"),
-    *("STEREOTA*", "GLIO*", "SCHADEL*", "KOPF*", "HIRN*", "GEHIRN*", "CCT", "CMRT"),
+    *("STEREOTA*", "GLIO*", "GBM", "PITUIT*", "HYPOPH*", "SELLA*", "CNS", "ZNS"),
+    *("SCHADEL*", "SCHAEDEL*", "KOPF*", "HIRN*", "GEHIRN*", "CCT", "CMRT"),
     *("TETE", "CRAN*", "ENCEF*", "TESTA", "CABEZA", "CABECA", "HERSEN*", "HOOFD", "SCHEDEL"),
     *("HJARN*", "HUVUD*", "HODE*", "HJERNE*", "HOVED*", "GLOWA", "MOZG*", "BEYIN", "KRANI*"),
 )

@@ -17,7 +17,7 @@ from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
-from glioloop.ledger_schema import CorrectionState, ResultRow, StudyState
+from glioloop.ledger_schema import DeliveryState, ResultRow, StudyState
 from glioloop.models import BASE
 from glioloop.results import Choice, Recipe
 from glioloop.site import Site
@@ -225,7 +225,8 @@ class Studies:
             },
         }
         limit_s = 60 * self._site.settings.inference.wall_clock_minutes
-        inference.run("encode", arguments, limit_s)
+        for problem in inference.run("encode", arguments, limit_s)["problems"]:
+            logger.error("result %s: %s", recipe["result_id"], problem)
 
     def record(self, study_uid: str, recipe: Mapping[str, Any]) -> list[str]:
         """Enter the result, and what is to be delivered where."""
@@ -271,8 +272,8 @@ class Studies:
         if any(result.choice == choice for result in made):
             return "the same images were segmented before"
         ids = {result.result_id for result in made}
-        accepted = self._site.ledger.corrections(CorrectionState.ACCEPTED)
-        if any(correction.result_id in ids for correction in accepted):
+        taken = self._site.ledger.corrections(*history.TAKEN)
+        if any(correction.result_id in ids for correction in taken):
             return "a correction of this study was accepted; ask for a new result if one is wanted"
         return ""
 
@@ -280,7 +281,7 @@ class Studies:
         """Show a study again as it was before images came that changed nothing."""
         made = self._site.ledger.results(study_uid)[0].result_id
         states = {d.state for d in self._site.ledger.deliveries() if d.result_id == made}
-        done = states and states <= {StudyState.DELIVERED.value}
+        done = states and states <= {DeliveryState.DELIVERED.value}
         state = StudyState.DELIVERED if done else StudyState.SEGMENTED
         reason = self._site.results.report(made).get("without", "")
         self._site.ledger.set_study(study_uid, state=state, reason=reason)

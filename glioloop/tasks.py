@@ -70,8 +70,8 @@ def encode(arguments: Answer, progress: Progress) -> Answer:
     chosen = {Role(role): _series(paths) for role, paths in arguments["series"].items()}
     labels = labels_from_file(folder / results.LABELS)
     identity = results.identity_of(arguments["identity"])
-    objects.write(folder, labels, chosen, identity, objects.Told.from_json(arguments["told"]))
-    return {"folder": str(folder)}
+    told = objects.Told.from_json(arguments["told"])
+    return {"problems": objects.write(folder, labels, chosen, identity, told)}
 
 
 def answer(arguments: Answer, progress: Progress) -> Answer:
@@ -84,6 +84,7 @@ def answer(arguments: Answer, progress: Progress) -> Answer:
     source = pydicom.dcmread(arguments["source"], stop_before_pixels=True)
     identity = results.identity_of(arguments["identity"])
     objects.write_answer(folder, source, identity, arguments["sentences"])
+    durable.write(folder / results.ANSWER, json.dumps(arguments["sentences"]).encode())
     return {"folder": str(folder)}
 
 

@@ -23,7 +23,7 @@ from glioloop.overview import request_study
 from glioloop.settings import Web
 from glioloop.site import Site
 from glioloop.web_input import SameOrigin, json_of, uid_list
-from study.errors import RefusedError
+from study.errors import GlioloopError, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,9 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
         return JSONResponse({"study_uid": study_uid, "job": job_id}, 202)
 
     async def page(_request: Request) -> Response:
-        return HTMLResponse(await run_in_threadpool(web_page.render, site))
+        # No page of elsewhere may show this one in a frame and lend it somebody's clicks.
+        alone = {"Content-Security-Policy": "frame-ancestors 'none'", "X-Frame-Options": "DENY"}
+        return HTMLResponse(await run_in_threadpool(web_page.render, site), headers=alone)
 
     async def script(_request: Request) -> Response:
         return Response(web_page.SCRIPT, media_type="text/javascript")
@@ -88,7 +90,7 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(site)),
             Middleware(SameOrigin),
         ],
-        exception_handlers={RefusedError: _refused},
+        exception_handlers={RefusedError: _refused, GlioloopError: _failed},
     )
 
 
@@ -127,6 +129,11 @@ class WebServer:
 def _hosts(site: Site) -> list[str]:
     """Host headers that are answered."""
     return [*site.settings.web.allowed_hosts]
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    """The same for what went wrong here."""
+    return JSONResponse({"error": str(error)}, 500)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

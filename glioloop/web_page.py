@@ -22,11 +22,17 @@ const inputs = [...document.querySelectorAll("input:not([type=hidden])")];
 setInterval(() => inputs.some((input) => input.value) || location.reload(), 10000);
 for (const input of document.querySelectorAll("input[type=file]")) {
   input.addEventListener("change", async () => {
-    const answer = await fetch(
-      `/api/v1/studies/${input.dataset.uid}/mask`, { method: "POST", body: input.files[0] });
-    const said = await answer.json();
-    input.insertAdjacentText("afterend", said.error || "taken");
-    if (answer.ok) setTimeout(() => location.reload(), 2000);
+    const labels = encodeURIComponent(input.previousElementSibling.value);
+    const address = `/api/v1/studies/${input.dataset.uid}/mask?labels=${labels}`;
+    let said = "taken";
+    try {
+      const answer = await fetch(address, { method: "POST", body: input.files[0] });
+      if (!answer.ok) said = (await answer.json()).error;
+    } catch (error) {
+      said = `not sent: ${error}`;
+    }
+    input.insertAdjacentText("afterend", ` ${said}`);
+    input.value = "";
   });
 }
 """
@@ -80,7 +86,8 @@ def _buttons(name: str, row: Mapping[str, Any]) -> str:
 def _upload(uid: str) -> str:
     """A field for a NIfTI mask that corrects the study's latest result."""
     uid = html.escape(uid, quote=True)
-    return f'<label>mask <input type="file" accept=".nii,.gz" data-uid="{uid}"></label>'
+    numbers = '<input placeholder="numbers: 1=necrosis,2=edema,3=enhancing" size="34">'
+    return f'<label>mask {numbers}<input type="file" accept=".nii,.gz" data-uid="{uid}"></label>'
 
 
 def _form(uid: str, decisions: Iterable[str], hint: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom import dcmread
 from small_world import World, write_study
 
 from glioloop import decisions
@@ -103,7 +104,10 @@ def test_what_teaches_nothing_cannot_be_withdrawn(world: World) -> None:
     service = world.start()
     uid = learnt(world)
     decisions.withdraw(service.site, uid)
-    with pytest.raises(RefusedError, match="teaches nothing: it is withdrawn"):
+    # A crash may have come between: once more is allowed, and changes nothing.
+    assert decisions.withdraw(service.site, uid) == "no model had learnt from it"
+    service.site.ledger.set_correction(uid, state="held")
+    with pytest.raises(RefusedError, match="teaches nothing: it is held"):
         decisions.withdraw(service.site, uid)
     with pytest.raises(RefusedError, match=r"no SEG 1\.2\.3 was ever received"):
         decisions.withdraw(service.site, "1.2.3")
@@ -117,3 +121,66 @@ def test_a_withdrawn_correction_can_be_accepted_after_all(world: World) -> None:
     world.until(lambda: state(world, uid) == "accepted")
     (patient,) = service.site.models.patients()
     assert patient.in_use(service.site.manifest()["backbone_sha256"]) is not None
+
+
+def test_what_is_withdrawn_while_another_is_learnt_is_left_out_of_it(world: World) -> None:
+    service = world.start()
+    wrong = learnt(world, 1, "c1")
+    study = write_study(world.folder / "in", 2)
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    world.network.slow = True
+    world.send([world.correct(study, "c2")])
+    world.until(lambda: len(world.network.lessons) == 2)
+    assert len(world.network.lessons[1]) == 2
+    decisions.withdraw(service.site, wrong)
+    world.network.learning.set()
+    right = new(world, {wrong})
+    assert right is not None
+    world.until(lambda: state(world, right) == "accepted")
+    (patient,) = service.site.models.patients()
+    used = patient.in_use(service.site.manifest()["backbone_sha256"])
+    assert used is not None
+    assert used.corrections == (right,)
+    assert state(world, wrong) == "withdrawn"
+
+
+def test_a_withdrawn_seg_that_an_archive_sends_back_stays_withdrawn(world: World) -> None:
+    service = world.start()
+    uid = learnt(world)
+    decisions.withdraw(service.site, uid)
+    path = world.folder / "c1.dcm"
+    seg = dcmread(path)
+    seg.InstitutionName = "an archive that re-labels"
+    seg.save_as(path)
+    world.send([path])
+    world.until(lambda: len(service.site.ledger.instances(seg.StudyInstanceUID)) == 38)
+    assert state(world, uid) == "withdrawn"
+    assert world.network.calls.count("learn") == 1
+
+
+def test_another_meaning_of_its_segments_is_another_sample(world: World) -> None:
+    service = world.start()
+    uid = learnt(world)
+    decisions.withdraw(service.site, uid)
+    decisions.accept(service.site, uid, {"Edema": "edema"})
+    world.until(lambda: state(world, uid) == "accepted")
+    first, second = (lessons[0]["sample"] for lessons in world.network.lessons)
+    assert first != second
+
+
+def test_a_seg_that_cannot_be_judged_is_held_and_keeps_nobody_waiting(world: World) -> None:
+    service = world.start()
+    study = write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    seg = world.correct(study)
+    result = service.site.ledger.results(study.uid)[0].result_id
+    service.site.results.path(result, "labels.npz").unlink()
+    world.send([seg])
+    world.until(lambda: bool(service.site.ledger.corrections(CorrectionState.HELD)))
+    (row,) = service.site.ledger.corrections()
+    assert "it could not be judged" in row.reason
+    other = write_study(world.folder / "in", 2)
+    world.send(other.every())
+    world.until_state(other, "delivered")

@@ -269,3 +269,99 @@ def test_an_uploaded_mask_is_a_correction_and_goes_to_the_archive(
     assert "no readable NIfTI image" in answer.json()["error"]
     answer = httpx.post(address.replace(study.uid, "1.2.3"), content=content, timeout=60)
     assert "no result that a mask could correct" in answer.json()["error"]
+
+
+def test_a_study_that_has_a_result_is_never_said_to_have_none(world: World) -> None:
+    service = world.start()
+    result = delivered(world)
+    study_uid = service.site.ledger.result(result).study_uid
+    world.network.failures = [FailedError("out of memory"), FailedError("out of memory")]
+    asked = overview.request_study(service.site, study_uid)
+    world.until(lambda: world.state(study_uid)[0] == "failed")
+    world.until(lambda: {j["id"]: j["state"] for j in jobs_of(world)}[asked] == "ERROR")
+    assert BASIC_TEXT_SR not in {sop_class for sop_class, _ in world.others}
+
+
+def jobs_of(world: World) -> list[dict[str, Any]]:
+    assert world.service is not None
+    return overview.jobs(world.service.site)
+
+
+def test_an_answer_that_waits_for_the_archive_is_not_sent_once_there_is_a_result(
+    world: World,
+) -> None:
+    service, study = world.start(), write_study(world.folder / "in")
+    world.pacs.stop(0.1)
+    world.send(study.every("T1GD", "T2"))
+    world.until_state(study, "held")
+    ledger = service.site.ledger
+    world.until(lambda: bool(ledger.deliveries(DeliveryState.WAITING)))
+    world.send(study.every("FLAIR"))
+    world.until(lambda: bool(ledger.results(study.uid)))
+    (result,) = ledger.results(study.uid)
+    world.until(lambda: bool(ledger.deliveries(DeliveryState.OBSOLETE)))
+    (answer,) = [d for d in ledger.deliveries() if d.result_id != result.result_id]
+    assert (answer.state, answer.reason) == (
+        "no longer needed",
+        "the study was segmented meanwhile",
+    )
+
+
+def test_images_of_two_patients_are_answered_to_nobody(world: World) -> None:
+    service, study = world.start(), write_study(world.folder / "in")
+    for path in study.files["T2"]:
+        image = dcmread(path)
+        image.PatientID = "somebody else"
+        image.save_as(path)
+    world.send(study.every())
+    world.until_state(study, "held")
+    assert "different patients" in world.state(study.uid)[1]
+    world.until(lambda: [job["state"] for job in jobs_of(world)] == ["held"])
+    assert service.site.ledger.deliveries() == []
+    assert "answer" not in world.network.calls
+
+
+def test_what_lies_undelivered_is_sent_though_the_ledger_was_lost(world: World) -> None:
+    service = world.start()
+    world.pacs.stop(0.1)
+    study = write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "segmented")
+    result = service.site.ledger.results(study.uid)[0].result_id
+    world.until(lambda: bool(service.site.ledger.deliveries(DeliveryState.WAITING)))
+    world.stop()
+    for path in world.settings.data.glob("ledger.db*"):
+        path.unlink()
+    service = world.start()
+    (row,) = service.site.ledger.deliveries()
+    assert (row.result_id, row.study_uid, row.state) == (result, study.uid, "waiting")
+    assert any(job["id"].startswith(f"deliver:{result}") for job in jobs_of(world))
+
+
+def test_nothing_to_send_is_no_delivery(world: World) -> None:
+    service = world.start()
+    world.pacs.stop(0.1)
+    study = write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "segmented")
+    result = service.site.ledger.results(study.uid)[0].result_id
+    for path in service.site.results.objects(result, ("seg", "report", "pictures")):
+        path.unlink()
+    said = "is it all there?"
+    world.until(lambda: said in service.site.ledger.deliveries()[0].reason)
+    assert service.site.ledger.deliveries()[0].state != "delivered"
+
+
+def test_a_report_that_cannot_be_made_does_not_cost_the_study_its_seg(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_given: object, **_named: object) -> bytes:
+        raise ValueError("Doe^Jane cannot be drawn")
+
+    monkeypatch.setattr("glioloop.objects.write_report", broken)
+    service = world.start()
+    result = delivered(world)
+    names = [path.name for path in service.site.results.objects(result, ("seg", "report"))]
+    assert names == ["seg.dcm"]
+    assert "write_report: _write_report failed: ValueError at" in caplog.text
+    assert "Doe" not in caplog.text

@@ -62,6 +62,10 @@ def test_a_study_of_another_region_is_out_of_scope(description: str) -> None:
     [
         "MRT Schädel und HWS",
         "MRI BRAIN AND CERVICAL SPINE",
+        "MRT Schaedel, Hals",
+        "MR CNS and spine",
+        "MR GBM FU + cervical spine",
+        "MR pituitary and neck",
         "MR HEAD/NECK",
         "IRM cérébrale et rachis",
         "RM encéfalo y columna",
@@ -75,8 +79,10 @@ def test_a_study_that_names_a_head_or_nothing_is_in_scope(description: str) -> N
 
 
 def test_a_body_part_that_is_stated_counts_more_than_one_that_is_not() -> None:
-    knee = [header(BodyPartExamined="KNEE"), header(), header(BodyPartExamined="")]
+    knee = [header(BodyPartExamined="KNEE"), header(BodyPartExamined="KNEE"), header()]
     assert "BodyPartExamined" in outside(Scope(), knee, {"A"})
+    # One series among many that state nothing does not speak for them.
+    assert outside(Scope(), [header(BodyPartExamined="NECK"), header(), header()], {"A"}) == ""
     assert outside(Scope(), [*knee, header(BodyPartExamined="BRAIN")], {"A"}) == ""
     # What is no MR image does not speak for the study.
     assert "BodyPartExamined" in outside(
@@ -115,6 +121,8 @@ def test_procedure_codes_fit_the_sites_patterns(keyword: str) -> None:
         ({"PatientAge": "003D"}, False),
         ({"PatientBirthDate": "20000615", "StudyDate": "20180616"}, True),
         ({"PatientBirthDate": "20000615", "StudyDate": "20180101"}, False),
+        ({"PatientBirthDate": "18500101", "StudyDate": "20180101"}, True),
+        ({"PatientBirthDate": "20250101", "StudyDate": "20180101"}, True),
         ({"PatientAge": "old", "PatientBirthDate": "00000000", "StudyDate": "20180101"}, True),
         ({}, True),
     ],
@@ -123,6 +131,13 @@ def test_the_age_fits_or_is_not_known(attributes: dict[str, str], fits: bool) ->
     said = outside(Scope(least_age_years=18), [header(**attributes)], {"A"})
     assert (said == "") is fits
     assert outside(Scope(), [header(**attributes)], {"A"}) == ""
+
+
+def test_a_code_that_an_anonymiser_spoilt_is_none() -> None:
+    spoilt = header()
+    spoilt.add_new("ProcedureCodeSequence", "LO", "ANONYMIZED")
+    assert outside(Scope(), [spoilt], {"A"}) == ""
+    assert "procedure codes" in outside(Scope(procedure_codes=("MR*",)), [spoilt], {"A"})
 
 
 def one(about: str, what: str, sequence: str = "T2") -> Evidence:
