@@ -53,9 +53,9 @@ class Studies:
         """The steps, in their order."""
         plan = jobs.step(self.plan, study_uid, request)
         if plan["outcome"] != "go":
+            jobs.note(f"{plan['outcome']}: {plan['reason']}")
             if plan["outcome"] == "held":
                 self._answers.give(study_uid, plan["reason"])
-            jobs.note(f"{plan['outcome']}: {plan['reason']}")
             return
         if plan["patient_key"]:
             self._wait_for_adaptations(plan["patient_key"])

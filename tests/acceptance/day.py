@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from scipy import ndimage
 
@@ -25,6 +26,8 @@ from glioloop.private_service import Service
 from study.agreement import centre_of_mass, dice
 from study.tissue import Tissue
 from study.volume import Geometry
+
+Mask = npt.NDArray[np.bool_]
 
 FOUND = 0.3
 """Dice with the expert from which on a lesion counts as found."""
@@ -67,21 +70,31 @@ def on_grid(encoded: bytes, study: Study) -> tuple[Masks, Geometry]:
 
 
 def is_in_place(ours: Masks, known: Masks, grid: Geometry) -> bool:
-    """Whether the enhancing lesion's centre is within a slice and 10 mm of the expert's.
+    """Whether the enhancing lesion lies on the expert's slices, and within 10 mm there.
 
     Asked of those parts of our outline that touch the expert's, and only where these find it
-    (`FOUND`): how much is found is a matter of the model, where it lies is one of the loop.
+    (`FOUND`): how much is found, or too much, is a matter of the model; where it lies is one of the
+    loop. So no slice up or down may fit better, and middles are compared on slices that both have.
+    Where it is not found, a mirror image must not find it either.
     """
     expert = known[Tissue.ENHANCING]
-    parts, _ = ndimage.label(ours[Tissue.ENHANCING])
-    found = np.isin(parts, np.setdiff1d(parts[expert], [0]))
+    found = _touching(ours[Tissue.ENHANCING], expert)
     if dice(found, expert) < FOUND:
-        return True
-    apart = centre_of_mass(found, grid) - centre_of_mass(expert, grid)
+        mirrored = (np.flip(ours[Tissue.ENHANCING], axis) for axis in range(3))
+        return all(dice(_touching(other, expert), expert) < FOUND for other in mirrored)
+    fits = {n: np.count_nonzero(np.roll(found, n, axis=0) & expert) for n in (-2, -1, 0, 1, 2)}
+    both = found.any(axis=(1, 2)) & expert.any(axis=(1, 2))
+    shown = both[:, None, None]
+    apart = centre_of_mass(found & shown, grid) - centre_of_mass(expert & shown, grid)
     across = grid.affine[:3, 0] / grid.spacing[0]
-    off_slice = abs(float(apart @ across))
     in_plane = float(np.linalg.norm(apart - (apart @ across) * across))
-    return off_slice <= grid.spacing[0] and in_plane <= 10.0
+    return max(fits, key=lambda n: fits[n]) == 0 and in_plane <= 10.0
+
+
+def _touching(outline: Mask, expert: Mask) -> Mask:
+    """Those parts of an outline that touch the expert's."""
+    parts, _ = ndimage.label(outline)
+    return np.isin(parts, np.setdiff1d(parts[expert], [0]))
 
 
 def complaints(encoded: bytes, folder: Path, kind: str = "Segmentation") -> str:
