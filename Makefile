@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test trials lint evaluate setup system
+.PHONY: demo test test-slow trials lint evaluate setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -17,6 +17,10 @@ demo: setup
 
 test: lint
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# What takes minutes: trainings, whole generated patients, the service killed at further moments.
+test-slow: setup
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
 
 # Known displacements of real heads: see docs/alignment.md. Needs the real data of CONTRIBUTING.md.
 trials: setup

@@ -18,9 +18,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from converter.series import read_series
 from converter.volume import to_volume
+from dicomseg.encode import encode_seg
 from dicomseg.identity import Predecessor, ResultIdentity
 from dicomseg.write import write_seg
-from glioloop import label_file, results, settings, tasks
+from glioloop import durable, label_file, results, settings, tasks
 from glioloop.kept import Kept
 from glioloop.service import Service
 from listener import scp, scu
@@ -114,6 +115,8 @@ class StandIn:
     learning: threading.Event = field(default_factory=threading.Event)
     """What a slow fit waits for."""
     slow: bool = False
+    complete: bool = False
+    """Whether results have their report and pictures."""
     calls: list[str] = field(default_factory=list)
     heads: list[str | None] = field(default_factory=list)
     lessons: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -125,6 +128,10 @@ class StandIn:
         self.calls.append(task)
         if self.failures:
             raise self.failures.pop(0)
+        if not self.complete and task == "encode":
+            return self._encode_seg_alone(arguments)
+        if not self.complete and task == "report_correction":
+            return {"volumes_ml": {}}
         if task in ("encode", "answer", "report_correction", "seg_of_mask"):
             return dict(getattr(tasks, task)(arguments, lambda _part: None))
         if task == "learn":
@@ -134,6 +141,16 @@ class StandIn:
             return self.fit
         self.heads.append(arguments["head"])
         return self._segment(arguments)
+
+    def _encode_seg_alone(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the SEG; reports and pictures take seconds, and few tests look at them."""
+        (t1gd,) = read_series([Path(path) for path in arguments["series"]["T1GD"]])
+        sources = [dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
+        folder = Path(arguments["folder"])
+        labels = label_file.labels_from_file(folder / results.LABELS)
+        identity = results.identity_of(arguments["identity"])
+        durable.once(folder / results.SEG, lambda: encode_seg(labels, sources, identity))
+        return {"problems": []}
 
     def _segment(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Write what the real task writes."""

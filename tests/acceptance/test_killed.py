@@ -20,7 +20,11 @@ SCRIPT = Path(__file__).with_name("pausing_service.py")
 
 @pytest.mark.parametrize(
     ("point", "segs_at_kill", "inferences"),
-    [("inference", 0, 2), ("encoding", 0, 1), ("stored", 1, 1)],
+    [
+        pytest.param("inference", 0, 2, marks=pytest.mark.slow),
+        pytest.param("encoding", 0, 1, marks=pytest.mark.slow),
+        ("stored", 1, 1),
+    ],
 )
 def test_a_killed_service_goes_on_where_it_was(
     small_models: Path,

@@ -16,7 +16,7 @@ from glioloop.ledger_schema import CorrectionState
 from study.agreement import dice
 from study.tissue import Tissue
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

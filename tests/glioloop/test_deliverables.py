@@ -29,6 +29,11 @@ SEG, COMPREHENSIVE_SR, BASIC_TEXT_SR, CAPTURE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _complete(world: World) -> None:
+    world.network.complete = True
+
+
 def stored(world: World, result_id: str, name: str) -> Dataset:
     assert world.service is not None
     return dcmread(world.service.site.results.path(result_id, name))
