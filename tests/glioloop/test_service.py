@@ -85,7 +85,7 @@ def test_a_study_without_a_sequence_is_held_until_it_comes(world: World) -> None
     world.until(lambda: [job["state"] for job in _of_studies(service.site)] == ["held"])
     (job,) = _of_studies(service.site)
     assert "FLAIR is missing" in job["note"]
-    assert world.network.calls == ["answer"]
+    world.until(lambda: world.network.calls == ["answer"])
     world.send(study.every("FLAIR"))
     world.until_state(study, "delivered")
 
