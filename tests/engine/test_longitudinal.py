@@ -15,6 +15,8 @@ from engine.scanner import CONTRASTS, SCANNERS, Makeup, contrasts, read_off
 from study.errors import RefusedError
 from study.tissue import Tissue
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (48, 56, 48)
 SPACING = 4.0
 DATES = [dt.date(2026, 1, 14), dt.date(2026, 4, 14), dt.date(2026, 8, 14)]

@@ -27,6 +27,8 @@ from glioloop.private_orthanc import program
 from study.errors import RefusedError
 from study.tissue import Role, Tissue
 
+pytestmark = pytest.mark.slow
+
 COARSE = 4.0
 
 

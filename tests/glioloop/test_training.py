@@ -20,6 +20,8 @@ from glioloop.training_order import Wish, order
 from glioloop.training_run import _with_epoch, train_model
 from study.errors import RefusedError
 
+pytestmark = pytest.mark.slow
+
 FREESURFER = {
     Substance.SKIN: 511,
     Substance.SOFT: 507,
