@@ -39,7 +39,7 @@ VERBATIM = (
 """Carried over as it is, and not shown to the encoder: it would complain about unusual values in
 warnings that quote them, and warnings end in logs. Nor does it know every character set, least of
 all the empty first value that Japanese studies have (PS3.5 section H.3)."""
-DESCRIPTIVE = (
+PATIENT_AND_STUDY = (
     "PatientBirthDate",
     "PatientSex",
     "PatientAge",
@@ -49,6 +49,9 @@ DESCRIPTIVE = (
     "StudyTime",
     "StudyID",
     "StudyDescription",
+)
+DESCRIPTIVE = (
+    *PATIENT_AND_STUDY,
     "Manufacturer",
     "ManufacturerModelName",
     "DeviceSerialNumber",

@@ -17,24 +17,13 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from dicomseg.headers import VERBATIM, encoder_headers
+from dicomseg.headers import PATIENT_AND_STUDY, VERBATIM, encoder_headers
 from dicomseg.planes import Plane
 from dicomseg.wall_clock import zone_of
 
 IDENTIFYING = tuple(keyword for keyword in VERBATIM if keyword != "PositionReferenceIndicator")
-"""Carried over as it is, whatever it is."""
-DESCRIPTIVE = (
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "StudyDescription",
-)
-"""Carried over where valid, else shortened, emptied or left out as `dicomseg.headers` does."""
+"""Carried over as it is, whatever it is; what is descriptive is carried over where valid, else
+shortened, emptied or left out as `dicomseg.headers` does."""
 TEXT = {"SH", "LO", "PN"}
 """Value representations that (0008,0005) *Specific Character Set* governs."""
 NOWHERE = Plane((0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (1.0, 1.0))
@@ -55,12 +44,12 @@ def carry_study(source: Dataset, made: Dataset) -> None:
         C.7.1.1, C.7.2.1, C.7.2.2) but for *Study Instance UID*, and of SOP Common the character
         set and the time zone, each as the source has it. A time zone that is none is left out.
     """
-    unread = {keyword: _unread(source, keyword) for keyword in (*IDENTIFYING, *DESCRIPTIVE)}
+    unread = {keyword: _unread(source, keyword) for keyword in (*IDENTIFYING, *PATIENT_AND_STUDY)}
     # Where the source lies does not matter: only patient and study are taken from the header.
     header = encoder_headers([source], [NOWHERE], 1.0)[0]
     if "SpecificCharacterSet" in source:
         made["SpecificCharacterSet"] = copy.deepcopy(source["SpecificCharacterSet"])
-    for keyword in (*IDENTIFYING, *DESCRIPTIVE):
+    for keyword in (*IDENTIFYING, *PATIENT_AND_STUDY):
         raw = unread[keyword]
         is_whole = keyword in IDENTIFYING or (
             keyword in header and keyword in source and header[keyword] == source[keyword]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 from study.errors import RefusedError
 from study.tissue import REGIONS
+
+T = TypeVar("T")
 
 SMALLEST_SHOWN_ML = 0.05
 """Less is written as less than a tenth, not as nothing."""
@@ -83,19 +86,28 @@ def comparisons(points: Sequence[TrendPoint]) -> tuple[Comparison, ...]:
         First, best and last of the earlier points; one item where they coincide. None where there
         is no earlier point.
     """
-    earlier = in_order(points)[:-1]
-    if not earlier:
-        return ()
-    measured = [point for point in earlier if "enhancing" in point.volumes_ml]
-    named = {"first": earlier[0]}
-    if measured:
-        named["best"] = min(measured, key=lambda point: point.volumes_ml["enhancing"])
-    named["last"] = earlier[-1]
-    found: dict[int, list[str]] = {}
-    for name, point in named.items():
-        found.setdefault(id(point), []).append(name)
-    by_id = {id(point): point for point in named.values()}
-    return tuple(Comparison(tuple(names), by_id[key]) for key, names in found.items())
+    named = first_best_last(in_order(points)[:-1], lambda p: p.volumes_ml.get("enhancing"))
+    return tuple(Comparison(names, point) for point, names in named)
+
+
+def first_best_last(
+    ordered: Sequence[T], enhancing_ml: Callable[[T], float | None]
+) -> list[tuple[T, tuple[str, ...]]]:
+    """What dates are compared with: the first, the best and the last of some, each with what it is.
+
+    Parameters
+    ----------
+    ordered
+        From the earliest to the latest.
+    enhancing_ml
+        Gives the volume of the enhancing tumour; None where the outline does not speak of it.
+    """
+    if not ordered:
+        return []
+    measured = [(ml, n) for n, one in enumerate(ordered) if (ml := enhancing_ml(one)) is not None]
+    picks = {"first": 0, "best": min(measured)[1] if measured else -1, "last": len(ordered) - 1}
+    named = [tuple(name for name, at in picks.items() if at == n) for n in range(len(ordered))]
+    return [(one, names) for one, names in zip(ordered, named, strict=True) if names]
 
 
 def volume_text(volume_ml: float | None) -> str:

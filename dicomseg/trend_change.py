@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dicomseg.opening import SEGMENTATION
+from dicomseg.trend import first_best_last
 from study.tissue import REGIONS
 
 
@@ -90,14 +91,7 @@ def compared(earlier: Sequence[Earlier], date: str) -> list[tuple[Earlier, tuple
         (e for e in earlier if not date or e.date <= date),
         key=lambda e: (e.date, e.study_uid, e.seg_sop_instance_uid),
     )
-    if not before:
-        return []
-    measured = [e for e in before if "enhancing" in e.volumes]
-    picks = {"first": before[0], "last": before[-1]}
-    if measured:
-        picks["best"] = min(measured, key=lambda e: e.volumes["enhancing"])
-    named = [(e, tuple(n for n in ("first", "best", "last") if picks.get(n) is e)) for e in before]
-    return [(e, names) for e, names in named if names]
+    return first_best_last(before, lambda e: e.volumes.get("enhancing"))
 
 
 def changes(now: Mapping[str, float], earlier: Sequence[Earlier], date: str) -> list[Change]:
