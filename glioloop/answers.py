@@ -15,7 +15,6 @@ from typing import Any
 from converter.series import scan
 from dicomseg.identity import PRODUCT
 from glioloop import inference, jobs
-from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
 from glioloop.judging import images, paths_of
 from glioloop.site import Site
@@ -43,8 +42,8 @@ class Answers:
         if plan is None or not jobs.step(self.draw, plan):
             return
         answer_id = plan["identity"]["result_id"]
-        for name in jobs.step(self._deliveries.begin, answer_id, study_uid):
-            jobs.start(DELIVER, answer_id, name, job_id=f"{DELIVER}:{answer_id}:{name}")
+        names = jobs.step(self._deliveries.begin, answer_id, study_uid)
+        self._deliveries.start(answer_id, names)
 
     def plan(self, study_uid: str, reason: str) -> dict[str, Any] | None:
         """What is to be drawn; None where none is wanted, or nothing is there to answer to.

@@ -12,7 +12,6 @@ from typing import Any
 
 from dicomseg.identity import PRODUCT
 from glioloop import history, inference, jobs, results
-from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
 from glioloop.judging import files_of
 from glioloop.ledger_schema import CorrectionRow, CorrectionState
@@ -44,8 +43,8 @@ class CorrectionReports:
         if plan is None or not jobs.step(self.write, sop_instance_uid, plan):
             return
         report_id = plan["report_id"]
-        for name in jobs.step(self._deliveries.begin, report_id, plan["study_uid"]):
-            jobs.start(DELIVER, report_id, name, job_id=f"{DELIVER}:{report_id}:{name}")
+        names = jobs.step(self._deliveries.begin, report_id, plan["study_uid"])
+        self._deliveries.start(report_id, names)
 
     def plan(self, sop_instance_uid: str) -> dict[str, Any] | None:
         """What is to be written; None where the correction was not taken."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +16,7 @@ from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
 from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
-from glioloop.ledger_schema import CorrectionRow, CorrectionState, ResultRow
+from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
 from glioloop.lessons import lesson_json
 from glioloop.models import BASE
 from glioloop.site import Site
@@ -30,9 +29,6 @@ JOB = "adapt"
 
 AGAIN = "again"
 """Answer of a fit that must be done once more, because its lessons changed under it."""
-
-LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
-"""States of a SEG that is taken for a correction."""
 
 
 class Corrections:
@@ -73,10 +69,9 @@ class Corrections:
             return
         board = Board(self._site.settings.database)
         try:
-            queued = {job.id for job in board.listing(unfinished=True, limit=10_000)}
+            queued = board.queued()
             for row in waiting:
-                ids = (f"{JOB}:{row.sop_instance_uid}", f"{JOB}:{row.sop_instance_uid}:")
-                if not any(job_id == ids[0] or job_id.startswith(ids[1]) for job_id in queued):
+                if f"{JOB}:{row.sop_instance_uid}" not in queued:
                     start_again(board, row)
         finally:
             board.close()
@@ -220,7 +215,7 @@ class Corrections:
         """Queue the job, one at a time for a patient."""
         job_id = f"{JOB}:{sop_instance_uid}"
         if jobs.ended(job_id):  # other bytes came under its UID
-            job_id = f"{job_id}:{uuid.uuid4().hex[:8]}"
+            job_id = jobs.fresh_id(job_id)
         jobs.start(JOB, sop_instance_uid, job_id=job_id, serial=result.patient_key)
 
     def _set(self, row: CorrectionRow, state: CorrectionState, reason: str, **values: Any) -> None:
@@ -231,7 +226,7 @@ class Corrections:
 
 def start_again(board: Board, row: CorrectionRow) -> str:
     """Queue the job of a correction under a fresh id, which is returned."""
-    job_id = f"{JOB}:{row.sop_instance_uid}:{uuid.uuid4().hex[:8]}"
+    job_id = jobs.fresh_id(f"{JOB}:{row.sop_instance_uid}")
     board.start(JOB, row.sop_instance_uid, job_id=job_id, serial=row.patient_key)
     return job_id
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dicomseg.facts import read_facts
 from glioloop import label_map
-from glioloop.corrections import LEARNT, start_again
+from glioloop.corrections import start_again
 from glioloop.jobs import Board
-from glioloop.ledger_schema import CorrectionRow, CorrectionState
+from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
 from glioloop.models import BASE, HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
+from collections.abc import Iterable
 
 import pydicom
 
@@ -18,6 +18,13 @@ from study.errors import RefusedError
 logger = logging.getLogger(__name__)
 
 JOB = "deliver"
+DELIVERED = "delivered"
+"""Outcome of a job that brought everything to its destination."""
+
+
+def job_id(result_id: str, destination: str) -> str:
+    """Id of the job that brings something to a destination."""
+    return f"{JOB}:{result_id}:{destination}"
 
 
 class Deliveries:
@@ -38,6 +45,11 @@ class Deliveries:
             if self._site.ledger.delivery(result_id, name) is None:
                 self._put(result_id, name, study_uid, DeliveryState.WAITING)
         return names
+
+    def start(self, result_id: str, destinations: Iterable[str]) -> None:
+        """Queue a job for each destination; part of another job."""
+        for name in destinations:
+            jobs.start(JOB, result_id, name, job_id=job_id(result_id, name))
 
     def deliver(self, result_id: str, destination: str) -> None:
         """Body of the job."""
@@ -88,7 +100,7 @@ class Deliveries:
         self._put(result_id, destination, study_uid, DeliveryState.DELIVERED)
         logger.info("result %s delivered to %s", result_id, destination)
         self._show(result_id, study_uid)
-        return "delivered"
+        return DELIVERED
 
     def restore(self) -> None:
         """Write down again what a lost ledger knew: all that lies there may not have been sent."""
@@ -106,11 +118,16 @@ class Deliveries:
             return
         board = Board(self._site.settings.database)
         try:
-            queued = {job.id for job in board.listing(unfinished=True, limit=10_000)}
+            queued = board.queued()
             for row in waiting:
-                job_id = f"{JOB}:{row.result_id}:{row.destination}"
-                if not any(known.startswith(job_id) for known in queued):
-                    fresh = f"{job_id}:{uuid.uuid4().hex[:8]}"
+                usual = job_id(row.result_id, row.destination)
+                if board.outcome(usual) == DELIVERED:  # only the ledger had lost it
+                    self._put(
+                        row.result_id, row.destination, row.study_uid, DeliveryState.DELIVERED
+                    )
+                    self._show(row.result_id, row.study_uid)
+                elif usual not in queued:
+                    fresh = jobs.fresh_id(usual)
                     board.start(JOB, row.result_id, row.destination, job_id=fresh)
         finally:
             board.close()

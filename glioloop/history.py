@@ -10,14 +10,11 @@ from typing import Any
 from pydicom import Dataset
 
 from dicomseg.validity import valid_date
-from glioloop.ledger_schema import CorrectionState
+from glioloop.ledger_schema import LEARNT
 from glioloop.site import Site
 from study.tissue import REGIONS
 
 logger = logging.getLogger(__name__)
-
-TAKEN = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
-"""States of a SEG whose outline counts, whether a model learnt from it or not."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def of_patient(site: Site, patient_key: str | None, without_study: str) -> list[
         return []
     corrected = {
         row.result_id: row
-        for row in site.ledger.corrections(*TAKEN)
+        for row in site.ledger.corrections(*LEARNT)
         if row.patient_key == patient_key and "volumes_ml" in row.report
     }
     found: dict[str, Point] = {}

@@ -14,6 +14,7 @@ import fcntl
 import logging
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -169,6 +170,11 @@ def ended(job_id: str) -> bool:
     return found is not None and found.status not in UNFINISHED
 
 
+def fresh_id(job_id: str) -> str:
+    """An id of its own for a job whose usual id is spent."""
+    return f"{job_id}:{uuid.uuid4().hex[:8]}"
+
+
 def step(function: Callable[..., T], *args: Any) -> T:
     """A call that is recorded with its answer: run at least once, and never after it finished.
 
@@ -255,6 +261,11 @@ class Board:
         )
         return [self._job(w) for w in found]
 
+    def queued(self) -> frozenset[str]:
+        """Ids of the jobs that have not ended, and what they are fresh ids of (`fresh_id`)."""
+        ids = {job.id for job in self.listing(unfinished=True, limit=10_000)}
+        return frozenset(ids | {job_id.rpartition(":")[0] for job_id in ids})
+
     def show(self, job_id: str) -> tuple[Job, list[str]]:
         """One job, and the names of the steps that it finished."""
         found = self._client.list_workflows(workflow_ids=[job_id])
@@ -262,6 +273,11 @@ class Board:
             raise RefusedError(f"there is no job {job_id}; `glioloop jobs list` shows them")
         steps = self._client.list_workflow_steps(job_id)
         return self._job(found[0]), [s["function_name"] for s in steps]
+
+    def outcome(self, job_id: str) -> str:
+        """Last note of a job; empty where there is none of this id."""
+        found = self._client.list_workflows(workflow_ids=[job_id], load_input=False)
+        return self._job(found[0]).note if found else ""
 
     def cancel(self, job_id: str) -> None:
         """End a job: a step that runs is finished, the next one never starts."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from converter.identify import Identification
 from converter.series import missing_slices
 from glioloop import choice, jobs, scope
 from glioloop.choice import Looked
@@ -43,25 +44,28 @@ class Judge:
             return now + max(wanted.quiet_seconds, 1.0)
         if not here and now < quiet_at:
             return quiet_at
+        found = self._found(study, rows)
         decision = decide(
             study.last_arrival,
             now,
-            self._has_all_roles(study, rows),
+            _has_all_roles(found),
             here,
             wanted.quiet_seconds,
             60 * wanted.incomplete_after_minutes,
         )
         if decision.state is State.WAIT:
             return decision.look_again_at
-        self._begin(study, rows)
+        self._begin(study, rows, found)
         return None
 
-    def _begin(self, study: StudyRow, rows: list[InstanceRow]) -> None:
+    def _begin(
+        self, study: StudyRow, rows: list[InstanceRow], found: Identification | None
+    ) -> None:
         """Queue the job for exactly these images; one that was queued for them is not repeated."""
         ledger = self._site.ledger
         # What a person asked for, or was worked on before, stays in scope.
         known = study.request or ledger.results(study.study_uid)
-        reason = "" if known else self._outside(study, rows)
+        reason = "" if known else self._outside(rows, found)
         if reason:
             ledger.set_study(study.study_uid, state=StudyState.IGNORED, reason=reason)
         else:
@@ -77,24 +81,28 @@ class Judge:
             jobs.start(JOB, study.study_uid, 0, job_id=job_id)
         ledger.settle(study)
 
-    def _outside(self, study: StudyRow, rows: list[InstanceRow]) -> str:
-        """Why a study is not in scope."""
+    def _found(self, study: StudyRow, rows: list[InstanceRow]) -> Identification | None:
+        """Which series is which; None where no image can be used: the job says why."""
         try:
-            found = look(self._site, study, rows).found
-        except HeldError:  # whatever it is, the job says it
+            return look(self._site, study, rows).found
+        except HeldError:
+            return None
+
+    def _outside(self, rows: list[InstanceRow], found: Identification | None) -> str:
+        """Why a study is not in scope."""
+        if found is None:
             return ""
         headers = [part.header for part in found.parts]
         callers = {row.calling_ae for row in rows}
         return scope.outside(self._site.settings.scope, headers, callers, found.evidence)
 
-    def _has_all_roles(self, study: StudyRow, rows: list[InstanceRow]) -> bool:
-        """Whether the three sequences are found, each without a doubt and without a gap."""
-        try:
-            found = look(self._site, study, rows).found
-        except HeldError:
-            return False
-        whole = [series for series in found.chosen.values() if not missing_slices(series)]
-        return len(whole) == len(Role)
+
+def _has_all_roles(found: Identification | None) -> bool:
+    """Whether the three sequences are found, each without a doubt and without a gap."""
+    if found is None:
+        return False
+    whole = [series for series in found.chosen.values() if not missing_slices(series)]
+    return len(whole) == len(Role)
 
 
 def images(site: Site, study_uid: str) -> list[InstanceRow]:

@@ -35,6 +35,10 @@ class CorrectionState(StrEnum):
     IGNORED = "ignored"
 
 
+LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
+"""States of a SEG that is taken for a correction, whether a model learnt from it or not."""
+
+
 class DeliveryState(StrEnum):
     """Where a result is on its way to one destination."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from glioloop import durable, inference, label_map, results
 from glioloop.delivery import JOB as DELIVER
-from glioloop.delivery import Deliveries
+from glioloop.delivery import Deliveries, job_id
 from glioloop.jobs import Board
 from glioloop.judging import files_of
 from glioloop.ledger_schema import ResultRow
@@ -122,6 +122,6 @@ def _deliver(site: Site, study_uid: str, delivery_id: str, content: bytes) -> No
     board = Board(site.settings.database)
     try:
         for name in Deliveries(site).begin(delivery_id, study_uid):
-            board.start(DELIVER, delivery_id, name, job_id=f"{DELIVER}:{delivery_id}:{name}")
+            board.start(DELIVER, delivery_id, name, job_id=job_id(delivery_id, name))
     finally:
         board.close()

@@ -120,10 +120,18 @@ def write(
     sources = {role: _headers(series) for role, series in chosen.items()}
     grid = sources[Role.T1GD]
     durable.once(folder / results.SEG, lambda: encode_seg(labels, grid, identity))
+    seg = pydicom.dcmread(folder / results.SEG)
+    try:
+        measured = failures.guarded(measure_seg, seg, sources)
+    except GlioloopError as error:
+        return [f"measure_seg: {error}"]
     problems = []
-    for write_some in (_write_report, _write_pictures):
+    for write_some, given in (
+        (_write_report, (seg, sources, identity, told, measured)),
+        (_write_pictures, (chosen[Role.T1GD], grid[0], labels, identity, told, measured)),
+    ):
         try:
-            failures.guarded(write_some, folder, labels, chosen, sources, identity, told)
+            failures.guarded(write_some, folder, *given)
         except GlioloopError as error:
             problems.append(f"{write_some.__name__.strip('_')}: {error}")
     return problems
@@ -131,31 +139,30 @@ def write(
 
 def _write_report(
     folder: Path,
-    _labels: Volume,
-    _chosen: Mapping[Role, Series],
+    seg: Dataset,
     sources: Sources,
     identity: ResultIdentity,
     told: Told,
+    measured: Measurements,
 ) -> None:
     """The structured report."""
-    seg = pydicom.dcmread(folder / results.SEG)
-    report = Report(measure_seg(seg, sources), told.warnings, tuple(map(_earlier, told.others)))
+    report = Report(measured, told.warnings, tuple(map(_earlier, told.others)))
     named = _report_identity(folder, identity, told.supersedes)
     durable.once(folder / results.SR, lambda: write_report(seg, sources, named, report))
 
 
 def _write_pictures(
     folder: Path,
+    t1gd: Series,
+    source: Dataset,
     labels: Volume,
-    chosen: Mapping[Role, Series],
-    sources: Sources,
     identity: ResultIdentity,
     told: Told,
+    measured: Measurements,
 ) -> None:
     """The Secondary Captures."""
-    measured = measure_seg(pydicom.dcmread(folder / results.SEG), sources)
-    pages = _pages(to_volume(chosen[Role.T1GD]), labels, identity, told, measured)
-    write_pages(folder, pages, sources[Role.T1GD][0], identity, "preview")
+    pages = _pages(to_volume(t1gd), labels, identity, told, measured)
+    write_pages(folder, pages, source, identity, "preview")
 
 
 def write_correction(

@@ -13,11 +13,10 @@ from typing import Any
 from glioloop import choice as choosing
 from glioloop import history, inference, jobs, results
 from glioloop.answers import Answers
-from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
-from glioloop.ledger_schema import DeliveryState, ResultRow, StudyState
+from glioloop.ledger_schema import LEARNT, DeliveryState, ResultRow, StudyState
 from glioloop.models import BASE
 from glioloop.results import Choice, Recipe
 from glioloop.site import Site
@@ -64,8 +63,7 @@ class Studies:
         jobs.step(self.encode, study_uid, recipe)
         destinations = jobs.step(self.record, study_uid, recipe)
         result_id = recipe["result_id"]
-        for name in destinations:
-            jobs.start(DELIVER, result_id, name, job_id=f"{DELIVER}:{result_id}:{name}")
+        self._deliveries.start(result_id, destinations)
         said = [f"result {result_id}", f"head {recipe['head']}", recipe["without"]]
         jobs.note(", ".join(filter(None, said)))
 
@@ -272,7 +270,7 @@ class Studies:
         if any(result.choice == choice for result in made):
             return "the same images were segmented before"
         ids = {result.result_id for result in made}
-        taken = self._site.ledger.corrections(*history.TAKEN)
+        taken = self._site.ledger.corrections(*LEARNT)
         if any(correction.result_id in ids for correction in taken):
             return "a correction of this study was accepted; ask for a new result if one is wanted"
         return ""

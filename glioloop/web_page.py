@@ -8,8 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from glioloop import overview
-from glioloop.corrections import LEARNT
-from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.ledger_schema import LEARNT, CorrectionState, StudyState
 from glioloop.site import Site
 
 SEGMENT = (StudyState.HELD, StudyState.FAILED, StudyState.IGNORED)
