@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from converter.parts import ORIENTATION_TOLERANCE
 from converter.planes import Plane
-from converter.series import ORIENTATION_TOLERANCE
 from study.errors import HeldError
 
 POSITION_TOLERANCE_MM = 0.1

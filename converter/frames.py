@@ -21,6 +21,28 @@ SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsS
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What tells the stacks of a mixed series apart, as one image or frame has it.
+
+    Parameters
+    ----------
+    image_type
+        (0008,0008) *Image Type*, or (0008,9007) *Frame Type*.
+    echo_time
+        (0018,0081) *Echo Time*, or (0018,9082) *Effective Echo Time*, in ms.
+    b_value
+        (0018,9087) *Diffusion b-value* in s/mm2.
+    orientation
+        (0020,0037) *Image Orientation (Patient)*.
+    """
+
+    image_type: tuple[str, ...] = ()
+    echo_time: float | None = None
+    b_value: float | None = None
+    orientation: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Frames:
     """Properties of frames that a single stack has in common, or has one of for each slice.
 
@@ -34,12 +56,15 @@ class Frames:
     diffusion
         Whether any frame has a b-value above 0, or (0018,9075) *Diffusion Directionality* that is
         not NONE.
+    traits
+        What tells each frame from others, in their order.
     """
 
     positions: tuple[tuple[float, ...], ...] = ()
     orientations: tuple[tuple[float, ...], ...] = ()
     b_values: frozenset[float] = frozenset()
     diffusion: bool = False
+    traits: tuple[Traits, ...] = ()
 
 
 def sources(header: Dataset) -> Iterator[Dataset]:
@@ -62,8 +87,7 @@ def read_frames(header: Dataset) -> Frames:
     """Properties of all frames; nothing for classic images."""
     groups = _items(header, PER_FRAME)
     shared = [macro for group in _items(header, SHARED)[:1] for macro in _macros(group)]
-    positions, orientations = [], []
-    b_values: set[float] = set()
+    positions, orientations, traits = [], [], []
     diffusion = False
     for group in groups:
         macros = [*_macros(group), *shared]
@@ -72,14 +96,23 @@ def read_frames(header: Dataset) -> Frames:
         if position and orientation:
             positions.append(position)
             orientations.append(orientation)
-        b_values.update(_numbers(macros, "DiffusionBValue", 1))
+        traits.append(
+            Traits(
+                _texts(macros, "FrameType"),
+                next(iter(_numbers(macros, "EffectiveEchoTime", 1)), None),
+                next(iter(_numbers(macros, "DiffusionBValue", 1)), None),
+                orientation or None,
+            )
+        )
         directions = {str(value_of(macro, "DiffusionDirectionality") or "NONE") for macro in macros}
         diffusion = diffusion or directions != {"NONE"}
+    b_values = frozenset(one.b_value for one in traits if one.b_value is not None)
     return Frames(
         tuple(positions),
         tuple(orientations),
-        frozenset(b_values),
+        b_values,
         diffusion or any(b > 0 for b in b_values),
+        tuple(traits),
     )
 
 
@@ -99,6 +132,12 @@ def _macros(group: Dataset) -> Iterator[Dataset]:
             continue
         if items:
             yield items[0]
+
+
+def _texts(macros: Sequence[Dataset], keyword: str) -> tuple[str, ...]:
+    """Values of the first macro that has them."""
+    found = next((v for macro in macros if (v := value_of(macro, keyword))), ())
+    return (found,) if isinstance(found, str) else tuple(str(value) for value in found)
 
 
 def _numbers(macros: Sequence[Dataset], keyword: str, count: int) -> tuple[float, ...]:

@@ -10,9 +10,10 @@ from typing import Any
 from converter.attributes import Attributes, of_series
 from converter.contrast import tell_contrast
 from converter.evidence import Evidence, Fired, classify, read_names
+from converter.parts import split
 from converter.roles import Decision, decide
 from converter.rules import Rules, load
-from converter.series import Series, split
+from converter.series import Series
 from study.errors import RefusedError
 from study.tissue import Role
 

@@ -87,8 +87,8 @@ def read_planes(series: Series, where: str) -> list[Plane]:
         stored = stored_values(images, uids, where)
         return [
             plane
-            for image, frames in zip(images, stored, strict=True)
-            for plane in _planes(image, frames, where)
+            for image, frames, one in zip(images, stored, series.instances, strict=True)
+            for plane in _planes(image, frames, one.kept, where)
         ]
     except HeldError:
         raise
@@ -132,8 +132,10 @@ def _read(series: Series, where: str) -> list[Dataset]:
     return images
 
 
-def _planes(image: Dataset, stored: npt.NDArray[np.generic], where: str) -> Iterator[Plane]:
-    """The planes of one object, classic or enhanced multi-frame."""
+def _planes(
+    image: Dataset, stored: npt.NDArray[np.generic], kept: Sequence[int], where: str
+) -> Iterator[Plane]:
+    """The planes of one object, classic or enhanced; of the frames kept, if some are said."""
     groups = image.get("PerFrameFunctionalGroupsSequence")
     if groups is None:
         if len(stored) != 1:
@@ -146,7 +148,8 @@ def _planes(image: Dataset, stored: npt.NDArray[np.generic], where: str) -> Iter
     shared = image.get("SharedFunctionalGroupsSequence") or [Dataset()]
     if len(groups) != len(stored):
         raise HeldError(f"{where} describes {len(groups)} frames and holds {len(stored)}")
-    for one, group in zip(stored, groups, strict=True):
+    for number in kept or range(1, len(groups) + 1):
+        one, group = stored[number - 1], groups[number - 1]
         macros = [item for source in (group, shared[0]) for item in _macros(source)]
         yield _plane(one, [*macros, image], where)
 

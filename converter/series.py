@@ -17,18 +17,13 @@ import numpy as np
 from pydicom import Dataset
 
 from converter.files import READ_ERRORS, find_files, is_uid, read_file
+from converter.frames import Traits, read_frames
 from study.errors import RefusedError
 
 logger = logging.getLogger(__name__)
 
 MIN_STACK = 3
-"""Fewest instances that make a stack of their own when a series mixes echoes or orientations."""
-
-ORIENTATION_TOLERANCE = 1e-3
-"""Direction cosines closer than this are one orientation: 0.13 mm at 128 mm from the centre."""
-
-ECHO_TOLERANCE_MS = 2.0
-"""Echo times closer than this are one echo; scanners round them differently from slice to slice."""
+"""Fewest images that make a stack."""
 
 NEEDED_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
@@ -40,8 +35,18 @@ UNREADABLE = "unreadable"
 class Instance:
     """One file of a series: what splitting and choosing look at, and where the file lies.
 
-    ``defect`` says why the file cannot be used though it belongs to the series, which is held
-    because of it; it is empty for a whole file.
+    Parameters
+    ----------
+    frames
+        How many frames the object has; 1 for a classic image.
+    kept
+        Numbers, from 1, of the frames that belong to this part of the series
+        (`converter.parts.split`); empty for all.
+    each
+        What tells the frames of an enhanced image apart: one for each that is kept; else empty.
+    defect
+        Why the file cannot be used though it belongs to the series, which is held because of it;
+        empty for a whole file.
     """
 
     path: Path = field(repr=False)
@@ -54,7 +59,14 @@ class Instance:
     orientation: tuple[float, ...] | None = None
     position: tuple[float, ...] | None = None
     frames: int = 1
+    kept: tuple[int, ...] = ()
+    each: tuple[Traits, ...] = field(default=(), repr=False)
     defect: str = ""
+
+    @property
+    def images(self) -> int:
+        """How many images it gives to its series."""
+        return len(self.kept) or self.frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +80,7 @@ class Series:
     instances
         In order of (0020,0013) *Instance Number*.
     header
-        The first instance without its pixels.
+        The first instance without its pixels, and without what it says of frames of other parts.
     part
         Empty for a whole series; else what sets this part apart, such as ``"echo 90 ms"``.
     """
@@ -82,7 +94,7 @@ class Series:
     @property
     def slices(self) -> int:
         """How many images there are: instances, or frames of multi-frame instances."""
-        return sum(instance.frames for instance in self.instances)
+        return sum(instance.images for instance in self.instances)
 
 
 @dataclass(frozen=True)
@@ -181,73 +193,6 @@ def missing_slices(series: Series) -> int:
     return int(sum(round(float(step) / spacing) - 1 for step in steps if step > 1.5 * spacing))
 
 
-def split(series: Series) -> tuple[Series, ...]:
-    """Parts of a series that mixes echoes, image types, b-values or orientations.
-
-    A part with fewer than `MIN_STACK` instances is no stack but a stray: then that property does
-    not split, and `converter.volume.to_volume` refuses the mixture with its numbers.
-
-    Returns
-    -------
-    tuple of Series
-        The series itself where there is nothing to split.
-    """
-    parts = [series]
-    for name, values in (
-        ("image type", [" ".join(i.image_type) for i in series.instances]),
-        ("echo (ms)", _bins([i.echo_time for i in series.instances], ECHO_TOLERANCE_MS)),
-        ("b-value", _bins([i.b_value for i in series.instances], 1.0)),
-        ("orientation", _orientations(series.instances)),
-    ):
-        label = dict(zip((i.sop_instance_uid for i in series.instances), values, strict=True))
-        parts = [piece for part in parts for piece in _split_by(part, name, label)]
-    return tuple(parts)
-
-
-def _split_by(series: Series, name: str, label: dict[str, str]) -> list[Series]:
-    """Parts of a series by the label of each SOP Instance UID."""
-    groups: dict[str, list[Instance]] = {}
-    for instance in series.instances:
-        groups.setdefault(label[instance.sop_instance_uid], []).append(instance)
-    if len(groups) < 2 or min(len(group) for group in groups.values()) < MIN_STACK:
-        return [series]
-    parts = []
-    for value, group in groups.items():
-        spokesman = next((one for one in group if not one.defect), group[0])
-        header = read_file(spokesman.path).header
-        said = ", ".join(filter(None, (series.part, f"{name} {value}")))
-        parts.append(replace(series, instances=tuple(group), header=header, part=said))
-    return parts
-
-
-def _bins(values: Sequence[float | None], tolerance: float) -> list[str]:
-    """Names of groups of numbers in which neighbours differ by no more than the tolerance."""
-    known = sorted({value for value in values if value is not None})
-    names: dict[float, str] = {}
-    for before, value in zip([None, *known], known, strict=False):
-        same = before is not None and value - before <= tolerance
-        names[value] = names[before] if before is not None and same else f"{value:g}"
-    return ["none" if value is None else names[value] for value in values]
-
-
-def _orientations(instances: Sequence[Instance]) -> list[str]:
-    """Name of each instance's orientation: the first one that is as good as the same."""
-    known: list[tuple[float, ...]] = []
-    names = []
-    for instance in instances:
-        at = instance.orientation
-        if at is None:
-            names.append("none")
-            continue
-        alike = (k for k in known if np.allclose(k, at, rtol=0, atol=ORIENTATION_TOLERANCE))
-        found = next(alike, None)
-        if found is None:
-            known.append(at)
-            found = at
-        names.append(" ".join(f"{cosine:.3f}" for cosine in found))
-    return names
-
-
 @dataclass(frozen=True)
 class _Member:
     """A file on its way into a series; whatever reading its header can raise has been raised."""
@@ -327,6 +272,7 @@ def _instance(path: Path, header: Dataset, defect: str) -> Instance:
     count = _integer(frames)
     if frames not in (None, "") and (count is None or count < 1):
         defect = defect or "(0028,0008) Number of Frames is no positive number"
+    each = read_frames(header).traits
     return Instance(
         path=path,
         sop_instance_uid=str(header.SOPInstanceUID),
@@ -338,6 +284,7 @@ def _instance(path: Path, header: Dataset, defect: str) -> Instance:
         orientation=_numbers(_value(header, "ImageOrientationPatient"), 6),
         position=_numbers(_value(header, "ImagePositionPatient"), 3),
         frames=max(count or 1, 1),
+        each=each if len(each) == count else (),
         defect=defect,
     )
 

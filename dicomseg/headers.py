@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import DSfloat
 
+from dicomseg.attributes import items_of, numbers, text_of
 from dicomseg.planes import Plane
 from dicomseg.validity import RULES, single
 
@@ -141,6 +142,20 @@ def _decimals(values: Sequence[float]) -> list[DSfloat]:
 def is_multiframe(image: Dataset) -> bool:
     """Whether an image describes its frames in functional groups."""
     return "PerFrameFunctionalGroupsSequence" in image
+
+
+def frame_numbers(image: Dataset) -> list[int]:
+    """Numbers, from 1, of the frames that a multi-frame image describes.
+
+    A header from which the frames of other stacks were taken names those that are left in
+    (0008,1164) *Frame Extraction Sequence* (PS3.3 section C.12.3), under its own UID. An extract
+    with a UID of its own counts its frames anew.
+    """
+    count = len(items_of(image, "PerFrameFunctionalGroupsSequence"))
+    for item in items_of(image, "FrameExtractionSequence"):
+        if text_of(item, "MultiFrameSourceSOPInstanceUID") == image.SOPInstanceUID:
+            return [int(number) for number in numbers(item, "SimpleFrameList", count)]
+    return list(range(1, count + 1))
 
 
 def _add_groups(header: Dataset, planes: Sequence[Plane], shared: Dataset) -> None:

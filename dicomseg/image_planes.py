@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import Dataset
 
 from dicomseg.attributes import first_item, items_of, text_of
-from dicomseg.headers import is_multiframe
+from dicomseg.headers import frame_numbers, is_multiframe
 from dicomseg.planes import Plane, plane_of, plane_of_groups
 from study.errors import RefusedError
 
@@ -45,19 +45,19 @@ def image_planes(series: Sequence[Dataset]) -> list[ImagePlane]:
     """Slices of a series whose images say where they lie, in the order of `in_order`."""
     found = []
     for image in in_order(series):
-        frames = _planes(image)
         several = is_multiframe(image)
+        numbers: Sequence[int | None] = frame_numbers(image) if several else [None]
         shape = (int(image.get("Rows") or 0), int(image.get("Columns") or 0))
         found += [
             ImagePlane(
                 text_of(image, "SOPClassUID"),
                 text_of(image, "SOPInstanceUID"),
-                number if several else None,
+                number,
                 plane,
                 shape,
                 text_of(image, "FrameOfReferenceUID"),
             )
-            for number, plane in enumerate(frames, start=1)
+            for number, plane in zip(numbers, _planes(image), strict=True)
             if plane is not None
         ]
     return found

@@ -13,8 +13,9 @@ from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import DT
 
+from dicomseg.attributes import items_of
 from dicomseg.codes import CATEGORY, FAMILY, REGION, STYLES, Code, lab_of_rgb
-from dicomseg.headers import carry_verbatim, encoder_headers
+from dicomseg.headers import carry_verbatim, encoder_headers, frame_numbers, is_multiframe
 from dicomseg.identity import (
     PRODUCT,
     Predecessor,
@@ -142,6 +143,8 @@ def _settle(
 ) -> None:
     """Set what the encoder leaves to chance or to the clock, and what it was not shown."""
     carry_verbatim(source, seg)
+    if is_multiframe(source):
+        _name_frames(seg, frame_numbers(source))
     made = on_wall_clock(identity.created, source)
     day, moment = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     for what in ("InstanceCreation", "Content", "Series"):
@@ -157,6 +160,19 @@ def _settle(
         segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(STYLES[tissue].rgb))
     if identity.predecessor is not None:
         seg.PredecessorDocumentsSequence = [predecessor_item(identity.predecessor)]
+
+
+def _name_frames(seg: hd.seg.Segmentation, numbers: Sequence[int]) -> None:
+    """Refer to frames by their numbers in the source; the encoder counted those it was shown."""
+    images = [
+        image
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for derivation in items_of(frame, "DerivationImageSequence")
+        for image in items_of(derivation, "SourceImageSequence")
+    ]
+    # The encoder lets segments share an item: each is renamed once.
+    for image in {id(image): image for image in images}.values():
+        image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
 
 
 def predecessor_item(before: Predecessor) -> Dataset:

@@ -6,8 +6,8 @@ import datetime as dt
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 
+from converter.parts import headers_of
 from converter.series import Series
 from dicomseg.facts import SegFacts
 from dicomseg.identity import Predecessor, ResultIdentity, tokens_in
@@ -87,5 +87,4 @@ def write_correction(
         creator=CREATOR,
         note="corrected",
     )
-    headers = [pydicom.dcmread(one.path, stop_before_pixels=True) for one in series.instances]
-    return write_seg(Volume(labels, grid), headers, identity)
+    return write_seg(Volume(labels, grid), headers_of(series), identity)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from converter.identify import Identification
+from converter.parts import name_frames, named_frames
 from converter.series import missing_slices
 from glioloop import choice, jobs, scope
 from glioloop.choice import Looked
@@ -125,10 +126,13 @@ def look(site: Site, study: StudyRow, rows: list[InstanceRow]) -> Looked:
 
 def files_of(
     site: Site, study_uid: str, instances: Mapping[str, Sequence[str]]
-) -> dict[str, list[str | None]]:
-    """Role to the files of its SOP Instance UIDs, as a result names them."""
-    path_of = {row.sop_instance_uid: row.path for row in images(site, study_uid)}
-    return {role: [path_of[uid] for uid in uids] for role, uids in instances.items()}
+) -> dict[str, list[str]]:
+    """Role to the files of its instances and their frames, as a result names them."""
+    path_of = {row.sop_instance_uid: row.path for row in images(site, study_uid) if row.path}
+    return {
+        role: [name_frames(path_of[uid], kept) for uid, kept in map(named_frames, chosen)]
+        for role, chosen in instances.items()
+    }
 
 
 def paths_of(rows: list[InstanceRow]) -> list[Path]:

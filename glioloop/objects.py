@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 import pydicom
 from pydicom import Dataset
 
+from converter.parts import headers_of
 from converter.series import Series
 from converter.volume import to_volume
 from dicomseg.answer_page import answer
@@ -117,7 +118,7 @@ def write(
     RefusedError, FailedError
         As `dicomseg.encode.encode_seg`.
     """
-    sources = {role: _headers(series) for role, series in chosen.items()}
+    sources = {role: headers_of(series) for role, series in chosen.items()}
     grid = sources[Role.T1GD]
     durable.once(folder / results.SEG, lambda: encode_seg(labels, grid, identity))
     seg = pydicom.dcmread(folder / results.SEG)
@@ -195,7 +196,7 @@ def write_correction(
     RefusedError, HeldError, FailedError
         As `dicomseg.report.write_report`.
     """
-    sources = {role: _headers(series) for role, series in chosen.items()}
+    sources = {role: headers_of(series) for role, series in chosen.items()}
     seg = pydicom.dcmread(seg_file)
     measured = measure_seg(seg, sources, spoken.tissues, spoken.decided)
     earlier = tuple(map(_earlier, told.others))
@@ -272,11 +273,6 @@ def _report_identity(folder: Path, identity: ResultIdentity, supersedes: str) ->
         results.SR_SOP_CLASS,
     )
     return replace(named, predecessor=before)
-
-
-def _headers(series: Series) -> list[Dataset]:
-    """Headers of all instances of a series."""
-    return [pydicom.dcmread(i.path, stop_before_pixels=True) for i in series.instances]
 
 
 def _day(text: str) -> date:

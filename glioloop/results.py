@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from converter.parts import references
 from converter.series import Series
 from dicomseg.identity import Predecessor, ResultIdentity
 from glioloop import durable
@@ -48,7 +49,8 @@ class Choice:
     series
         Role to SeriesInstanceUID.
     instances
-        Role to the SOP Instance UIDs of that series, in any order.
+        Role to the SOP Instance UIDs of that series, in any order; with the frames that are meant
+        where these are not all (`converter.parts.references`).
     """
 
     series: Mapping[Role, str]
@@ -59,7 +61,7 @@ class Choice:
         """What was chosen by `glioloop.choice`: service and offline name their results alike."""
         return cls(
             {role: series.series_uid for role, series in chosen.items()},
-            {role: [i.sop_instance_uid for i in s.instances] for role, s in chosen.items()},
+            {role: references(s) for role, s in chosen.items()},
         )
 
     @property

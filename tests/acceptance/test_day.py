@@ -17,14 +17,14 @@ GRID = Geometry((30, 60, 60), np.diag([1.0, 1.0, 4.0, 1.0])[:, [2, 1, 0, 3]], "1
     ("moved", "fits"),
     [
         ((0, 0, 0), True),
-        ((1, 0, 0), True),  # one slice
-        ((2, 0, 0), False),
+        ((1, 0, 0), False),  # one slice
+        ((-1, 0, 0), False),
         ((0, 6, 7), True),  # 9.2 mm
         ((0, 8, 8), False),  # 11.3 mm
         ((0, 25, 25), True),  # nowhere near: it was not found at all
     ],
 )
-def test_a_lesion_is_in_place_within_a_slice_and_10_mm(
+def test_a_lesion_is_in_place_on_its_slices_and_within_10_mm(
     moved: tuple[int, int, int], fits: bool
 ) -> None:
     expert = np.zeros(GRID.shape, bool)

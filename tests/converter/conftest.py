@@ -122,6 +122,9 @@ MACROS = {
     "InStackPositionNumber": "FrameContentSequence",
     "TemporalPositionIndex": "FrameContentSequence",
     "DimensionIndexValues": "FrameContentSequence",
+    "FrameType": "MRImageFrameTypeSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
 }
 """Functional group macro that holds an attribute (PS3.3 section C.7.6.16.2)."""
 

@@ -11,7 +11,8 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from converter.series import scan, split
+from converter.parts import split
+from converter.series import scan
 from converter.volume import to_volume
 from study.errors import RefusedError
 from study.volume import Volume

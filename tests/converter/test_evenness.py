@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from converter.series import read_series, split
+from converter.parts import split
+from converter.series import read_series
 from converter.volume import to_volume
 from study.errors import HeldError
 

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from converter.series import missing_slices, read_series, scan, split
+from converter.series import missing_slices, read_series, scan
 from converter.volume import to_volume
 from study.errors import HeldError, RefusedError
 
@@ -131,67 +131,6 @@ def test_a_series_that_claims_two_studies_is_refused(dicom):
 def test_objects_that_are_no_mr_image_are_series_too(dicom):
     found = read_series(dicom.series(SOPClassUID=SecondaryCaptureImageStorage))
     assert found[0].instances[0].sop_class_uid == "1.2.840.10008.5.1.4.1.1.7"
-
-
-def test_a_uniform_series_is_not_split(dicom):
-    (series,) = read_series(dicom.series(EchoTime=90))
-    assert split(series) == (series,)
-
-
-def test_two_echoes_are_split(dicom):
-    def spoil(image: Dataset, k: int) -> None:
-        image.EchoTime = 12.0 if k % 2 else 90.0
-
-    (series,) = read_series(dicom.series(change=spoil))
-    early, late = sorted(split(series), key=lambda part: float(part.header.EchoTime))
-    assert (early.part, late.part) == ("echo (ms) 12", "echo (ms) 90")
-    assert [i.instance_number for i in late.instances] == list(range(1, 20, 2))
-    assert early.header.EchoTime == 12
-
-
-def test_a_damaged_file_is_split_with_its_part(dicom):
-    def spoil(image: Dataset, k: int) -> None:
-        image.EchoTime = 12.0 if k < 4 else 90.0
-
-    paths = dicom.series(np.ones((8, 2, 2), np.uint16), change=spoil)
-    paths[0].write_bytes(paths[0].read_bytes()[:-2])
-    (series,) = read_series(paths)
-    early, late = split(series)
-    assert (early.part, early.header.EchoTime) == ("echo (ms) 12", 12)
-    assert to_volume(late).array.shape == (4, 2, 2)
-    with pytest.raises(HeldError, match=r"echo \(ms\) 12\) has 1 file\(s\) that cannot be used"):
-        to_volume(early)
-
-
-def test_echo_times_that_are_only_rounded_differently_are_one_echo(dicom):
-    def spoil(image: Dataset, k: int) -> None:
-        image.EchoTime = 90.0 if k % 2 else 90.4
-
-    (series,) = read_series(dicom.series(change=spoil))
-    assert len(split(series)) == 1
-
-
-def test_image_types_b_values_and_orientations_are_split(dicom):
-    def types(image: Dataset, k: int) -> None:
-        image.ImageType = ["ORIGINAL", "PRIMARY", "M" if k < 10 else "P"]
-
-    def b_values(image: Dataset, k: int) -> None:
-        image.DiffusionBValue = 0.0 if k < 10 else 1000.0
-
-    def orientations(image: Dataset, k: int) -> None:
-        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0] if k < 10 else [1, 0, 0, 0, 0, -1]
-
-    for change in (types, b_values, orientations):
-        (series,) = read_series(dicom.series(change=change))
-        assert [part.slices for part in split(series)] == [10, 10]
-
-
-def test_a_stray_image_does_not_split_a_series(dicom):
-    def spoil(image: Dataset, k: int) -> None:
-        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0] if k else [1, 0, 0, 0, 0, -1]
-
-    (series,) = read_series(dicom.series(change=spoil))
-    assert split(series) == (series,)
 
 
 def test_a_whole_stack_misses_no_slice_whatever_its_order(dicom):
