@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow trials lint evaluate setup system
+.PHONY: demo test test-slow test-browser trials lint evaluate setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -11,16 +11,23 @@ PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet
 ARGS ?=
 # Cases with a known answer, for make evaluate DATA="DIR DIR"
 DATA ?=
+SCREENSHOTS ?=
 
 demo: setup
 	$(VENV)/bin/glioloop demo $(ARGS)
 
+# A file's tests stay in one process; each process computes with one thread.
 test: lint
-	$(VENV)/bin/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # What takes minutes: trainings, whole generated patients, the service killed at further moments.
 test-slow: setup
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+# OHIF and the status page in Chromium; npm fetches OHIF. Pictures: SCREENSHOTS=DIR; see docs/ohif.md.
+test-browser: setup .venv.stamp-browser
+	scripts/ohif .browser/ohif
+	GLIOLOOP_SCREENSHOTS="$(SCREENSHOTS)" $(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
 
 # Known displacements of real heads: see docs/alignment.md. Needs the real data of CONTRIBUTING.md.
 trials: setup
@@ -35,6 +42,11 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+.venv.stamp-browser: requirements-browser.txt .venv.stamp
+	scripts/browser-packages
+	$(PIP) --no-deps --requirement requirements-browser.txt
+	@touch $@
 
 setup: system .venv.stamp
 
