@@ -76,6 +76,8 @@ class Orthanc:
     web_port: int | None = None
     """Web port of that service; None: it is not told what was sent."""
     stable_age_s: int = 2
+    ohif: Path | None = None
+    """Folder of a prepared OHIF, which it then serves at ``/ohif/``."""
     http_port: int = field(default_factory=free_port)
     dicom_port: int = field(default_factory=free_port)
     user: str = "demo"
@@ -206,6 +208,7 @@ class Orthanc:
         configuration["DicomWeb"]["Host"] = f"127.0.0.1:{self.http_port}"
         service = f"http://127.0.0.1:{self.web_port}" if self.web_port else ""
         configuration["Glioloop"]["ServiceUrl"] = service
+        configuration["Glioloop"]["OhifFolder"] = str(self.ohif or "")
         return configuration
 
 
