@@ -15,7 +15,7 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -284,11 +284,46 @@ class Board:
         self.show(job_id)
         self._client.cancel_workflow(job_id)
 
-    def start(self, name: str, *args: Any, job_id: str, serial: str | None = None) -> None:
-        """Queue a job of the lane of its name, before others, as `glioloop.jobs.start` does."""
+    def end(self, about: Iterable[str]) -> int:
+        """End and remove all jobs about some UIDs or keys, the second part of a job's id.
+
+        A step that runs is finished; its job stays in the list, and no further step starts.
+
+        Returns
+        -------
+        int
+            How many jobs there were.
+        """
+        found = []
+        for one in about:
+            prefixes = [f"{kind}:{one}" for kind in (*LANES, "refit")]
+            found += [
+                workflow
+                for workflow in self._client.list_workflows(
+                    workflow_id_prefix=prefixes, load_input=False, load_output=False
+                )
+                if workflow.workflow_id.split(":")[1] == one
+            ]
+        running = [w.workflow_id for w in found if w.status in UNFINISHED]
+        if running:
+            self._client.cancel_workflows(running)
+        ended = [w.workflow_id for w in found if w.status not in UNFINISHED]
+        if ended:
+            self._client.delete_workflows(ended)
+        return len(found)
+
+    def start(
+        self,
+        name: str,
+        *args: Any,
+        job_id: str,
+        serial: str | None = None,
+        lane: str | None = None,
+    ) -> None:
+        """Queue a job before others, as `glioloop.jobs.start` does; its lane has its name."""
         options: EnqueueOptions = {
             "workflow_name": name,
-            "queue_name": name,
+            "queue_name": lane or name,
             "workflow_id": job_id,
             "app_version": PROTOCOL,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from glioloop.ledger_schema import (
     DeliveryRow,
     DeliveryState,
     InstanceRow,
+    NameRow,
     PatientRow,
     ResultRow,
     Row,
@@ -160,15 +162,36 @@ class Ledger:
                 found.overrides = {**found.overrides, **overrides}
             return found.request
 
-    def same_person(self, patient_key: str, birth_key: str) -> bool:
-        """Whether a patient's birth date is the one first seen under this key (unknown: yes)."""
+    def same_person(self, patient_key: str, birth_key: str, *merged: str) -> bool:
+        """Whether a birth date is the one first seen under a patient's keys (unknown: yes)."""
         if not birth_key:
             return True
+        row = PatientRow(patient_key=patient_key, birth_key=birth_key)
         with self._sessions.begin() as session:
-            found = session.get(PatientRow, patient_key)
+            seen = PatientRow.patient_key.in_((patient_key, *merged))
+            known = set(session.scalars(select(PatientRow.birth_key).where(seen)))
+            if session.get(PatientRow, patient_key) is None and known <= {birth_key}:
+                session.add(row)
+        return known <= {birth_key}
+
+    def same_name(self, patient_key: str, name_key: str) -> bool:
+        """Whether a name is the one first seen under a patient's key (unknown: yes)."""
+        if not name_key:
+            return True
+        with self._sessions.begin() as session:
+            found = session.get(NameRow, patient_key)
             if found is None:
-                session.add(PatientRow(patient_key=patient_key, birth_key=birth_key))
-            return found is None or found.birth_key == birth_key
+                session.add(NameRow(patient_key=patient_key, name_key=name_key))
+            return found is None or found.name_key == name_key
+
+    def birth_keys(self, *patient_keys: str) -> set[str]:
+        """What stands for the birth dates that were first seen under some keys."""
+        seen = PatientRow.patient_key.in_(patient_keys)
+        return set(self._all(select(PatientRow.birth_key).where(seen)))
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """A session for several changes: all of them, or none."""
+        return self._sessions.begin()
 
     # -- inference and results -----------------------------------------------------------------
 
@@ -194,9 +217,9 @@ class Ledger:
             query = query.where(ResultRow.study_uid == study_uid)
         return self._all(query)
 
-    def results_of_patient(self, patient_key: str) -> list[ResultRow]:
-        """Results of one patient, the latest first."""
-        query = select(ResultRow).where(ResultRow.patient_key == patient_key)
+    def results_of_patient(self, *patient_keys: str) -> list[ResultRow]:
+        """Results of one patient, by every key that is theirs, the latest first."""
+        query = select(ResultRow).where(ResultRow.patient_key.in_(patient_keys))
         return self._all(query.order_by(ResultRow.created_at.desc(), ResultRow.request.desc()))
 
     def result(self, result_id: str) -> ResultRow:
@@ -238,9 +261,11 @@ class Ledger:
             done = session.execute(update(CorrectionRow).where(mine, learning).values(**values))
             return bool(done.rowcount)  # type: ignore[attr-defined]
 
-    def learning(self, patient_key: str) -> bool:
+    def learning(self, *patient_keys: str) -> bool:
         """Whether corrections of a patient, or not yet recognised ones, are on their way."""
-        theirs = or_(CorrectionRow.patient_key == patient_key, CorrectionRow.patient_key.is_(None))
+        theirs = or_(
+            CorrectionRow.patient_key.in_(patient_keys), CorrectionRow.patient_key.is_(None)
+        )
         query = select(CorrectionRow.sop_instance_uid).where(
             theirs, CorrectionRow.state.in_(NOT_LEARNT_YET)
         )

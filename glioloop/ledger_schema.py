@@ -102,6 +102,14 @@ class PatientRow(Row):
     birth_key: Mapped[str]
 
 
+class NameRow(Row):
+    """What tells whether a patient's name is still the one that was first seen."""
+
+    __tablename__ = "patient_names"
+    patient_key: Mapped[str] = mapped_column(primary_key=True)
+    name_key: Mapped[str]
+
+
 class ResultRow(Row):
     """A result."""
 

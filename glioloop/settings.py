@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from glioloop.body_regions import HEAD_REGIONS, OTHER_REGIONS
 from study.errors import RefusedError
 
 NOT_SETTINGS = frozenset({"GLIOLOOP_CONFIG", "GLIOLOOP_TEST_DATA"})
@@ -89,31 +90,6 @@ class Completeness(Part):
     """min without a new image before a study that lacks a sequence is answered"""
 
 
-HEAD_REGIONS = (
-    *("BRAIN*", "HEAD*", "SKULL", "CRANI*", "NEURO*", "CEREB*", "CERVEAU", "ENCEPH*"),
-    *("STEREOTA*", "GLIO*", "GBM", "PITUIT*", "HYPOPH*", "SELLA*", "CNS", "ZNS"),
-    *("SCHADEL*", "SCHAEDEL*", "KOPF*", "HIRN*", "GEHIRN*", "CCT", "CMRT"),
-    *("TETE", "CRAN*", "ENCEF*", "TESTA", "CABEZA", "CABECA", "HERSEN*", "HOOFD", "SCHEDEL"),
-    *("HJARN*", "HUVUD*", "HODE*", "HJERNE*", "HOVED*", "GLOWA", "MOZG*", "BEYIN", "KRANI*"),
-)
-"""Words for the head in English, German, French, Italian, Spanish, Portuguese, Dutch, Swedish,
-Norwegian, Danish, Polish and Turkish."""
-
-OTHER_REGIONS = (
-    *("*SPINE", "SPINAL*", "CERVICAL", "LUMBAR", "THORACIC", "NECK", "KNEE*", "HIP", "SHOULDER*"),
-    *("ANKLE*", "FOOT", "WRIST*", "HAND", "ELBOW*", "ABDOM*", "LIVER", "PELVIS", "PROSTATE"),
-    *("BREAST*", "CARDIAC", "HEART", "MRCP", "UTER*", "KIDNEY*", "RECTUM", "CHEST"),
-    *("WIRBEL*", "HWS", "BWS", "LWS", "KNIE*", "HUFT*", "SCHULTER*", "SPRUNGGELENK", "FUSS"),
-    *("BECKEN*", "PROSTATA", "LEBER*", "MAMMA*", "HERZ*", "HALS", "HANDGELENK", "ELLENBOGEN"),
-    *("RACHIS", "GENOU*", "EPAULE*", "HANCHE*", "CHEVILLE", "FOIE", "BASSIN", "SEIN", "SEINS"),
-    *("COEUR", "COLONNA", "RACHIDE", "GINOCCHIO", "SPALLA", "ANCA", "CAVIGLIA", "FEGATO", "CUORE"),
-    *("COLUMNA", "RODILLA*", "HOMBRO*", "CADERA*", "TOBILLO", "HIGADO", "COLUNA", "JOELHO"),
-    *("WERVEL*", "SCHOUDER*", "HEUP*", "ENKEL*", "RYGG*", "KNA", "AXEL", "HOFT*", "KNE"),
-    *("KREGOSLUP*", "KOLANO", "OMURGA", "DIZ", "OMUZ"),
-)
-"""Words for other parts of the body in the same languages."""
-
-
 class Scope(Part):
     """Which studies are worked on: those that fit all of it, and those that a person asks for.
 
@@ -171,6 +147,33 @@ class Inference(Part):
     """folder with the networks `brain` and `base`; null: those that are shipped"""
 
 
+def _is_name_of_group(text: str) -> str:
+    """Refuse a name that could be taken for a version, or for the beginning of a patient's key."""
+    if text in ("base", "auto") or not text.strip("0123456789abcdef"):
+        raise ValueError(f"{text!r} would be taken for a version or a patient's key")
+    return text
+
+
+class Group(Part):
+    """Patients who get one head where they have none of their own: a site, a scanner, a trial.
+
+    A study belongs to it that fits all of it; patterns (`*`, `?`) are compared in any case.
+    """
+
+    name: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"), AfterValidator(_is_name_of_group)
+    ]
+    """its name: small letters, digits and hyphens; not all of it may be digits of a key"""
+    calling_aes: tuple[str, ...] = ("*",)
+    """patterns of calling AE titles"""
+    stations: tuple[str, ...] = ("*",)
+    """patterns of (0008,1010) *Station Name*"""
+    scanners: tuple[str, ...] = ("*",)
+    """patterns of (0008,1090) *Manufacturer's Model Name*"""
+    trials: tuple[str, ...] = ("*",)
+    """patterns of (0012,0020) *Clinical Trial Protocol ID*"""
+
+
 class Adaptation(Part):
     """Learning from corrections."""
 
@@ -182,6 +185,8 @@ class Adaptation(Part):
     """Dice that no corrected tissue may lose on slices that the head did not learn from"""
     largest_drift: NotNegative = 0.10
     """Dice by which tissues that were not outlined may move there, away from the base head"""
+    groups: tuple[Group, ...] = ()
+    """groups of patients, the first that fits a study and has a head first"""
 
 
 class Delivery(Part):
@@ -226,6 +231,8 @@ class Settings(BaseSettings):
     """secret that patients' keys are made with; null: created once in `<data>/site-secret`"""
     jobs_url: str | None = None
     """database of the jobs; null: SQLite in `<data>/jobs.db`"""
+    models_url: SecretStr | None = None
+    """database of the patients' models, SQLite or PostgreSQL; null: SQLite in `<data>/models`"""
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "local"
     """name of this process among those that share the jobs' database"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

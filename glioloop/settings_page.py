@@ -10,7 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from glioloop.settings import Destination, Part, Settings
+from glioloop.settings import Destination, Group, Part, Settings
+
+LISTS: dict[str, type[Part]] = {"destinations": Destination, "groups": Group}
+"""Settings that hold any number of branches."""
 
 
 def document() -> str:
@@ -33,9 +36,9 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.default, Part):
             yield from _rows(type(field.default), f"{prefix}{name}.")
-        elif name == "destinations":
-            yield f"| `{name}` | `[]` | {field.description} |"
-            yield from _rows(Destination, "destinations[].")
+        elif name in LISTS:
+            yield f"| `{prefix}{name}` | `[]` | {field.description} |"
+            yield from _rows(LISTS[name], f"{prefix}{name}[].")
         else:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import unicodedata
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -74,6 +75,32 @@ class Site:
             return ""
         return hmac.new(self.secret, b"birth\x00" + stated.encode(), hashlib.sha256).hexdigest()
 
+    def name_key(self, header: Dataset) -> str:
+        """What stands for (0010,0010) *Patient's Name*; empty when that is unknown.
+
+        Case, empty parts, and other alphabets than the first do not matter (PS3.5 section 6.2.1).
+        """
+        stated = str(header.get("PatientName", "") or "").split("=")[0].replace("^", " ")
+        name = " ".join(unicodedata.normalize("NFC", stated).casefold().split())
+        if not name:
+            return ""
+        return hmac.new(self.secret, b"name\x00" + name.encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the networks `base` and `brain` are that are in use."""
+        given = self.settings.inference.model_folder
+        return given.absolute() if given else Path(str(resources.files("engine") / "models"))
+
+    def network_folder(self, backbone: str) -> Path:
+        """Where the networks of a backbone are kept, as long as heads belong to them."""
+        return self.settings.data.absolute() / "networks" / backbone[:16]
+
+    def kept_network(self, backbone: str) -> Path | None:
+        """The folder of `network_folder`, if it is there."""
+        folder = self.network_folder(backbone)
+        return folder if (folder / "base" / "manifest.json").is_file() else None
+
     def manifest(self) -> dict[str, Any]:
         """Manifest of the base network, read without loading it.
 
@@ -82,24 +109,30 @@ class Site:
         RefusedError
             If there is no network in the model folder.
         """
-        folder = self.settings.inference.model_folder
-        shipped = resources.files("engine") / "models"
-        path = (folder if folder else shipped) / "base" / "manifest.json"
+        path = self.model_folder / "base" / "manifest.json"
         if not path.is_file():
             raise RefusedError(f"there is no network at {path}: see inference.model_folder")
         found: dict[str, Any] = json.loads(path.read_text())
         return found
 
-    def inference_options(self) -> dict[str, Any]:
-        """Fields of `glioloop.networks.Options`, as JSON."""
+    def inference_options(self, backbone: str | None = None) -> dict[str, Any]:
+        """Fields of `glioloop.networks.Options`, as JSON.
+
+        Parameters
+        ----------
+        backbone
+            Hash of the one to run, where that may be a kept one; None for the one in use.
+        """
         given = self.settings.inference
-        folder = given.model_folder
+        folder = given.model_folder.absolute() if given.model_folder else None
+        if backbone is not None and backbone != self.manifest()["backbone_sha256"]:
+            folder = self.network_folder(backbone)
         return {
             "overlap": given.overlap,
             "batch": given.batch,
             "device": given.device,
             "threads": given.threads,
-            "model_folder": str(folder.absolute()) if folder else None,
+            "model_folder": str(folder) if folder else None,
             "cache_folder": str(self.cache_folder.absolute()),
         }
 
@@ -123,6 +156,6 @@ def open_site(settings: configuration.Settings, *, create: bool = True) -> Site:
     data = settings.data
     ledger = Ledger(data / "ledger.db", create=create)
     secret = configuration.secret_of_site(settings)
-    return Site(
-        settings, secret, ledger, ResultStore(data / "results"), ModelStore(data / "models"), rules
-    )
+    url = settings.models_url
+    models = ModelStore(url.get_secret_value() if url else data / "models")
+    return Site(settings, secret, ledger, ResultStore(data / "results"), models, rules)

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from glioloop import choice as choosing
-from glioloop import history, inference, jobs, results
+from glioloop import history, inference, jobs, model_forgetting, model_networks, results
 from glioloop.answers import Answers
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
 from glioloop.ledger_schema import LEARNT, DeliveryState, ResultRow, StudyState
+from glioloop.model_groups import groups_of
 from glioloop.models import BASE
 from glioloop.results import Choice, Recipe
 from glioloop.site import Site
 from study.errors import FailedError, GlioloopError, HeldError
+from study.patient import PatientKey
 from study.tissue import Role
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class Studies:
     def _wait_for_adaptations(self, patient_key: str) -> None:
         """A study waits a little for what its patient's corrections will have taught."""
         left = 60 * self._site.settings.adaptation.wait_minutes
-        while left > 0 and jobs.step(self._site.ledger.learning, patient_key):
+        while left > 0 and jobs.step(self.learning, patient_key):
             jobs.note("waits for the patient's adaptation")
             jobs.sleep(min(PAUSE_S, left))
             left -= PAUSE_S
@@ -91,6 +93,11 @@ class Studies:
         raise FailedError(outcome["reason"])
 
     # -- its steps: safe to repeat, JSON in and out --------------------------------------------
+
+    def learning(self, patient_key: str) -> bool:
+        """Whether corrections of the patient, by any of their IDs, are still to be learnt from."""
+        keys = self._site.models.keys_of(PatientKey(patient_key))
+        return self._site.ledger.learning(*keys)
 
     def plan(self, study_uid: str, request: int) -> dict[str, Any]:
         """What there is to do for a study."""
@@ -120,7 +127,8 @@ class Studies:
             return {"outcome": "nothing new", "reason": reason}
         calling_ae = rows[0].calling_ae
         key = self._site.patient(header, calling_ae)
-        same = key is None or ledger.same_person(key, self._site.birth_key(header))
+        merged = self._site.models.keys_of(key) if key else ()
+        same = key is None or ledger.same_person(key, self._site.birth_key(header), *merged)
         ledger.set_study(study_uid, patient_key=key)
         return {
             "outcome": "go",
@@ -133,19 +141,18 @@ class Studies:
             "patient_key": key,
             "patient_id_key": self._site.patient_id_key(header),
             "same_person": same,
+            "same_name": key is None or ledger.same_name(key, self._site.name_key(header)),
+            "groups": groups_of(header, calling_ae, self._site.settings.adaptation.groups),
         }
 
     def decide_recipe(
         self, study_uid: str, request: int, plan: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Fix everything that the result depends on."""
-        manifest = self._site.manifest()
-        backbone, head, number = manifest["backbone_sha256"], "base", BASE
-        if plan["patient_key"] and plan["same_person"]:
-            models = self._site.models.patient(plan["patient_key"])
-            used = models.in_use(backbone)
-            number = used.number if used else BASE
-            head = models.name(number)
+        key = plan["patient_key"] if plan["same_person"] else None
+        served = model_networks.serve(self._site, key, plan.get("groups", ()))
+        manifest, used = served.manifest, served.used
+        backbone, head = manifest["backbone_sha256"], used.name if used else "base"
         options = self._site.settings.inference
         made = self._site.ledger.results(study_uid)
         recipe = Recipe(
@@ -177,25 +184,27 @@ class Studies:
             "patient_key": plan["patient_key"],
             "patient_id_key": plan["patient_id_key"],
             "same_person": plan["same_person"],
-            "head_number": number,
+            "head_number": used.version.number if used else BASE,
+            "head_owner": used.owner if used else None,
             "identity": identity,
         }
 
     def segment(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, str]:
         """Labels, in a child process, once for a result."""
         site, result_id = self._site, str(recipe["result_id"])
+        model_forgetting.insist(site, recipe)
         if site.results.has(result_id, results.FACTS):
             return {"outcome": "done"}
         site.ledger.began(result_id, study_uid, "infer")
         site.ledger.set_study(study_uid, state=StudyState.SEGMENTING, progress=0.0)
         head = None
         if recipe["head_number"] != BASE:
-            models = site.models.patient(recipe["patient_key"])
+            models = site.models.patient(recipe.get("head_owner") or recipe["patient_key"])
             head = json.dumps(dict(models.version(recipe["head_number"]).head))
         arguments = {
             **self._task_arguments(study_uid, recipe),
             "head": head,
-            "options": site.inference_options(),
+            "options": site.inference_options(recipe["backbone"]),
         }
         limit_s = 60 * site.settings.inference.wall_clock_minutes
         try:
@@ -209,6 +218,7 @@ class Studies:
 
     def encode(self, study_uid: str, recipe: Mapping[str, Any]) -> None:
         """The objects that are delivered, each encoded once for a result."""
+        model_forgetting.insist(self._site, recipe)
         others = history.of_patient(
             self._site, recipe["patient_key"] if recipe["same_person"] else None, study_uid
         )
@@ -228,6 +238,7 @@ class Studies:
 
     def record(self, study_uid: str, recipe: Mapping[str, Any]) -> list[str]:
         """Enter the result, and what is to be delivered where."""
+        model_forgetting.insist(self._site, recipe)
         result_id = recipe["result_id"]
         store = self._site.results
         facts = json.loads(store.path(result_id, results.FACTS).read_text())
@@ -335,6 +346,11 @@ def _warnings(plan: Mapping[str, Any]) -> list[str]:
         said.append(
             "The birth date differs from that of this Patient ID's first study: segmented with the"
             " base model, and not compared with earlier studies."
+        )
+    elif not plan.get("same_name", True):
+        said.append(
+            "The patient's name differs from that of this Patient ID's first study: look whether"
+            " both are one person."
         )
     return said
 

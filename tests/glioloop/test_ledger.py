@@ -167,6 +167,21 @@ def test_one_key_with_two_birth_dates_is_not_one_person(ledger: Ledger) -> None:
     assert ledger.same_person("other", "birth-2")
 
 
+def test_merged_keys_have_one_birth_date(ledger: Ledger) -> None:
+    assert ledger.same_person("key", "birth-1")
+    assert not ledger.same_person("new", "birth-2", "new", "key")
+    assert ledger.same_person("new", "birth-1", "new", "key")
+    assert ledger.birth_keys("key", "new", "nobody") == {"birth-1"}
+
+
+def test_another_name_than_the_first_is_noticed(ledger: Ledger) -> None:
+    assert ledger.same_name("key", "")
+    assert ledger.same_name("key", "name-1")
+    assert ledger.same_name("key", "name-1")
+    assert not ledger.same_name("key", "name-2")
+    assert ledger.same_name("other", "name-2")
+
+
 def test_a_patient_is_learning_while_a_seg_is_unrecognised_or_queued(ledger: Ledger) -> None:
     assert not ledger.learning("key")
     ledger.enter(SEG)

@@ -73,7 +73,7 @@ def test_rollback_points_at_the_parent_and_ends_at_base(tmp_path: Path) -> None:
     given(store, "1.2", parent=1)
     assert store.rollback(PETER, "B1") == 1
     assert store.rollback(PETER, "B1") == BASE
-    with pytest.raises(RefusedError, match="nothing to undo"):
+    with pytest.raises(RefusedError, match="uses no version of its own: nothing to undo"):
         store.rollback(PETER, "B1")
     assert len(store.patient(PETER).versions) == 2
 
@@ -96,17 +96,22 @@ def test_patients_are_found_by_the_beginning_of_their_key(tmp_path: Path) -> Non
     store = ModelStore(tmp_path)
     given(store, "1.1")
     assert store.find("abab").patient_key == PETER
-    with pytest.raises(RefusedError, match="0 patients have a key that begins with 'cd'"):
-        store.find("cd")
-    with pytest.raises(RefusedError, match="begins with ''"):
-        store.find("")
+    assert store.find("ABABA").patient_key == PETER  # an odd number of digits
+    for nobody in ("cd", "", "xyz", "ab" * 40):
+        with pytest.raises(RefusedError, match=f"no patients with a model .*{nobody!r}"):
+            store.find(nobody)
+    store.accept(
+        PatientKey("abac" * 16), parent=0, backbone="B1", head={}, corrections=("1.2",),
+        metrics={}, software="0.1.0",
+    )  # fmt: skip
+    with pytest.raises(RefusedError, match=r"several patients .* begins with 'aba'"):
+        store.find("aba")
 
 
 def test_a_forgotten_patient_has_the_base_model(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     given(store, "1.1")
-    store.forget(PETER)
-    store.forget(PAULA)
+    assert [store.forget(PETER), store.forget(PETER), store.forget(PAULA)] == [1, 0, 0]
     assert list(store.patients()) == []
 
 
