@@ -14,8 +14,7 @@ from typing import Any
 
 from pydicom import Dataset
 
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError)
-"""What pydicom raises for a value whose bytes are none of its kind; then nothing is known of it."""
+from converter.files import READ_ERRORS
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 
@@ -79,7 +78,7 @@ def value_of(source: Dataset, keyword: str) -> Any:
     """A value; None where it is missing, or cannot be read."""
     try:
         return source.get(keyword)
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
 
 
@@ -128,7 +127,7 @@ def _macros(group: Dataset) -> Iterator[Dataset]:
         try:
             element = group[tag]
             items = element.value if element.VR == "SQ" else None
-        except UNREADABLE:
+        except READ_ERRORS:
             continue
         if items:
             yield items[0]
@@ -147,7 +146,7 @@ def _numbers(macros: Sequence[Dataset], keyword: str, count: int) -> tuple[float
         try:
             values = [] if value is None else [value] if count == 1 else list(value)
             numbers = tuple(float(one) for one in values)
-        except UNREADABLE:
+        except READ_ERRORS:
             continue  # what cannot be read as numbers is not known
         if len(numbers) == count and all(map(isfinite, numbers)):
             return numbers

@@ -223,13 +223,16 @@ def _bins(values: Sequence[float | None], tolerance: float) -> list[str]:
 
 
 def _orientations(found: Sequence[tuple[float, ...] | None]) -> list[str]:
-    """Name of each image's orientation: the first one that is as good as the same."""
+    """Name of each image's orientation: the first one that is as good as the same.
+
+    Where an image has none, all are of one name: it is damaged, and its neighbours are no stack
+    without it.
+    """
     known: list[tuple[float, ...]] = []
     names = []
     for at in found:
         if at is None:
-            names.append("none")
-            continue
+            return [""] * len(found)
         alike = (k for k in known if np.allclose(k, at, rtol=0, atol=ORIENTATION_TOLERANCE))
         first = next(alike, None)
         if first is None:

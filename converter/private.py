@@ -6,7 +6,7 @@ from math import isfinite
 
 from pydicom import Dataset
 
-from converter.frames import UNREADABLE
+from converter.files import READ_ERRORS
 
 GE_PULSE_SEQUENCES = ((0x0019, 0x109C), (0x0019, 0x109E))
 """Name of the pulse sequence, and the vendor's own for what it was made from."""
@@ -39,7 +39,7 @@ def b_value(header: Dataset) -> float | None:
     for creator, group, offset in B_VALUES:
         try:
             value = header.private_block(group, creator)[offset].value
-        except UNREADABLE:
+        except READ_ERRORS:
             continue
         if isinstance(value, bytes):
             # An element whose VR is not known: text, or for Philips a four-byte float.

@@ -158,6 +158,16 @@ def test_a_uniform_enhanced_image_is_not_split(dicom):
         to_volume(series)
 
 
+def test_frames_without_orientation_are_no_stack_and_hold_the_others(dicom):
+    at = [1, 0, 0, 0, 1, 0]
+    (series,) = read_series(
+        dicom.enhanced(STACKS, lambda k: {"ImageOrientationPatient": None if k % 2 else at})
+    )
+    assert split(series) == (series,)
+    with pytest.raises(HeldError, match="ImageOrientationPatient is missing"):
+        to_volume(series)
+
+
 def test_frames_that_are_not_all_described_are_not_split(dicom):
     def cut(image: Dataset) -> None:
         del image.PerFrameFunctionalGroupsSequence[-1]
