@@ -19,6 +19,10 @@ PARALLEL = 1e-3
 """Directions of planes of one stack differ by no more than this in any cosine."""
 
 
+SQUARE = 0.01
+"""Squared length of a direction is 1, and that of two directions' product 0, to this."""
+
+
 @dataclass(frozen=True)
 class Plane:
     """Where a frame lies: the plane attributes of PS3.3 section C.7.6.2.1.1."""
@@ -74,7 +78,15 @@ def plane_of_groups(item: Dataset, shared: Dataset) -> Plane | None:
 
 
 def _plane(p: Sequence[float], o: Sequence[float], s: Sequence[float]) -> Plane:
-    """Plane from a position, an orientation and a spacing."""
+    """Plane from a position, an orientation and a spacing; refused where they span none."""
+    along_row, along_column = np.array(o[:3]), np.array(o[3:])
+    directions = along_row @ along_row, along_column @ along_column, along_row @ along_column
+    if not np.allclose(directions, (1.0, 1.0, 0.0), atol=SQUARE):
+        raise RefusedError(
+            "an *Image Orientation (Patient)* is no pair of unit vectors at right angles"
+        )
+    if min(s) <= 0:
+        raise RefusedError("a *Pixel Spacing* is not above zero")
     return Plane((p[0], p[1], p[2]), (o[0], o[1], o[2], o[3], o[4], o[5]), (s[0], s[1]))
 
 

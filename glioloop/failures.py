@@ -13,6 +13,11 @@ from study.errors import FailedError, GlioloopError
 
 T = TypeVar("T")
 
+
+class OutOfMemoryError(FailedError):
+    """Something took more memory than there is, or than it was given."""
+
+
 FRAMES = 4
 """How many of the last calls are named."""
 
@@ -42,12 +47,15 @@ def guarded(function: Callable[..., T], *args: object) -> T:
     Raises
     ------
     GlioloopError
-        What the function foresaw; `FailedError` for whatever else it raised.
+        What the function foresaw; `OutOfMemoryError` where memory ended, and `FailedError` for
+        whatever else it raised.
     """
     try:
         return function(*args)
     except GlioloopError:
         raise
+    except MemoryError as error:
+        raise OutOfMemoryError(where(getattr(function, "__name__", "a step"), error)) from None
     except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
         # Without its cause: records and logs would quote that one's message.
         raise FailedError(where(getattr(function, "__name__", "a step"), error)) from None

@@ -2,7 +2,8 @@
 
 A child that is killed, runs out of memory or hangs costs one attempt and not the service. It is
 spawned, never forked (a forked child would keep the service's locks alive), runs at low priority,
-and ends when the service does. Arrays come back as files; the pipe carries only progress.
+and ends when the service does. Arrays come back as files, the answer through the pipe: it may tell
+of a patient, and a temporary file would outlive a service that is killed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import json
 import logging
 import multiprocessing
 import os
+import resource
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from glioloop import durable, failures
+from converter.confined import Limits
+from glioloop import failures
 from study.errors import FailedError, GlioloopError, HeldError, NotInScopeError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -33,12 +35,22 @@ TASKS = "glioloop.tasks"
 """Where the tasks are: functions of JSON and a progress callable to JSON. Only a child imports it,
 so that the network's libraries stay out of the service."""
 
+ANSWER = b"answer "
+"""How the answer begins among what a child says; all else is progress."""
+MOST_BYTES = 64 << 20
+"""No answer is longer: a header of 20,000 frames has some 10 MB."""
+
 OUTCOMES: Mapping[str, type[GlioloopError]] = {
     "HeldError": HeldError,
     "NotInScopeError": NotInScopeError,
     "RefusedError": RefusedError,
+    "OutOfMemoryError": failures.OutOfMemoryError,
     "FailedError": FailedError,
 }
+
+
+class ChildDiedError(FailedError):
+    """A child left no answer: it crashed, was killed, or took too long."""
 
 
 def run(
@@ -47,6 +59,7 @@ def run(
     limit_s: float,
     progress: Callable[[float], None] | None = None,
     module: str = TASKS,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
     """Run a task in a spawned child.
 
@@ -62,6 +75,8 @@ def run(
         Told the part, of 1, that is done.
     module
         Where the task is.
+    limits
+        What the task may use beyond what starting took; its clock on the wall is `limit_s`.
 
     Returns
     -------
@@ -71,49 +86,52 @@ def run(
     Raises
     ------
     GlioloopError
-        What the task raised, of its kind of the error tree; `FailedError` when the child crashed,
-        was killed or took too long.
+        What the task raised, of its kind of the error tree; `ChildDiedError` when the child
+        crashed, was killed or took too long.
     """
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="glioloop-") as folder:
-        reply = Path(folder) / "reply.json"
-        ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(
-            target=_child, args=(module, task, dict(arguments), str(reply), theirs), daemon=True
-        )
-        child.start()
-        theirs.close()
-        try:
-            in_time = _follow(ours, limit_s, progress)
-        finally:
-            ours.close()
-        if not in_time:
-            child.kill()
-            child.join()
-            raise FailedError(f"{task} was ended after {limit_s / 60:g} minutes")
-        child.join()
-        if not reply.is_file():
-            raise FailedError(_death(task, child.exitcode))
-        answer = json.loads(reply.read_text())
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(
+        target=_child, args=(module, task, dict(arguments), theirs, limits), daemon=True
+    )
+    child.start()
+    theirs.close()
+    try:
+        said = _follow(ours, limit_s, progress)
+    finally:
+        ours.close()
+    if said is None:
+        child.kill()
+    child.join()
+    if said is None:
+        raise ChildDiedError(f"{task} was ended after {limit_s / 60:g} minutes")
+    if not said:
+        raise ChildDiedError(_death(task, child.exitcode))
+    answer = json.loads(said)
     if "error" in answer:
         raise OUTCOMES[answer["error"]](answer["message"])
     found: dict[str, Any] = answer["answer"]
     return found
 
 
-def _follow(pipe: Connection, limit_s: float, progress: Callable[[float], None] | None) -> bool:
-    """Pass progress on until the child closes the pipe; False when the time was over."""
+def _follow(
+    pipe: Connection, limit_s: float, progress: Callable[[float], None] | None
+) -> bytes | None:
+    """Pass progress on until the child closes the pipe; its answer, or None when time was over."""
     deadline = time.monotonic() + limit_s
+    answer = b""
     while (left := deadline - time.monotonic()) > 0:
         if not pipe.poll(min(left, 1.0)):
             continue
         try:
-            part = float(pipe.recv_bytes(64))
-        except EOFError:
-            return True
-        if progress is not None:
-            progress(part)
-    return False
+            said = pipe.recv_bytes(MOST_BYTES)
+        except (EOFError, OSError):
+            return answer
+        if said.startswith(ANSWER):
+            answer = said.removeprefix(ANSWER)
+        elif progress is not None:
+            progress(float(said))
+    return None
 
 
 def _death(name: str, code: int | None) -> str:
@@ -126,7 +144,11 @@ def _death(name: str, code: int | None) -> str:
 
 
 def _child(
-    module: str, task: str, arguments: Mapping[str, Any], reply: str, pipe: Connection
+    module: str,
+    task: str,
+    arguments: Mapping[str, Any],
+    pipe: Connection,
+    limits: Limits | None,
 ) -> None:
     """Body of the child."""
     os.nice(NICE)
@@ -140,11 +162,30 @@ def _child(
 
     try:
         function = getattr(importlib.import_module(module), task)
+        if limits is not None:
+            _confine(limits)
         answer: dict[str, Any] = {"answer": failures.guarded(function, arguments, progress)}
     except GlioloopError as error:
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
         answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
-    durable.write(Path(reply), json.dumps(answer).encode())
+    pipe.send_bytes(ANSWER + json.dumps(answer).encode())
+
+
+def _confine(limits: Limits) -> None:
+    """Let this process use so much more than it did until now: its libraries are there already."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    taken = pages * resource.getpagesize()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = int(used.ru_utime + used.ru_stime) + limits.cpu_s
+    for what, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, taken + limits.memory_bytes),
+        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+    ):
+        _, hard = resource.getrlimit(what)
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (least, least))
 
 
 def _end_with_parent() -> None:

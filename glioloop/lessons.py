@@ -1,25 +1,80 @@
-"""Where the files of a correction lie that a patient's head is fitted to."""
+"""A correction as something to learn from, and where its files lie."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from glioloop.ledger_schema import CorrectionRow
-from glioloop.site import Site
+from glioloop import results
+
+if TYPE_CHECKING:
+    from glioloop.ledger_schema import CorrectionRow
+    from glioloop.site import Site
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A correction and the result that it corrects.
+
+    Parameters
+    ----------
+    result
+        Folder of the result, with its labels, SEG and kept inputs.
+    seg
+        The correction's file.
+    outline
+        Where what it outlines is kept (`glioloop.outlines`).
+    sample
+        Where the sample of its features is kept; made when missing.
+    label_map
+        A person's decision: label of a segment to name of a tissue, or ``none``.
+    looked_at
+        A person has looked, and found it right however unlikely.
+    series
+        Role to the files of its series, where the inputs may have to be made again.
+    """
+
+    result: Path
+    seg: Path
+    outline: Path
+    sample: Path
+    label_map: Mapping[str, str]
+    looked_at: bool = False
+    series: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Path:
+        """Inputs of the result."""
+        return self.result / results.KEPT
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        values = asdict(self)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Lesson:
+        """Undo `to_json`."""
+        paths = {name: Path(values[name]) for name in ("result", "seg", "outline", "sample")}
+        return cls(**{**values, **paths})
 
 
 def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
-    """`glioloop.learning.Lesson` of a correction, as JSON."""
+    """`Lesson` of a correction, as JSON."""
     assert row.result_id is not None  # noqa: S101 - it was queued under one
     # Other bytes, or another meaning of its segments, teach something else.
     taught = json.dumps([row.sop_instance_uid, row.path, row.label_map, row.looked_at])
-    sample = f"sample-{hashlib.sha256(taught.encode()).hexdigest()[:16]}.npz"
-    return {
-        "result": str(site.results.path(row.result_id, ".").absolute()),
-        "seg": row.path,
-        "sample": str(site.results.path(row.result_id, sample).absolute()),
-        "label_map": row.label_map,
-        "looked_at": row.looked_at,
-    }
+    digest = hashlib.sha256(taught.encode()).hexdigest()[:16]
+    folder = site.results.path(row.result_id, ".").absolute()
+    return Lesson(
+        result=folder,
+        seg=Path(row.path),
+        outline=folder / f"outline-{digest}.npz",
+        sample=folder / f"sample-{digest}.npz",
+        label_map=row.label_map,
+        looked_at=row.looked_at,
+    ).to_json()
