@@ -11,6 +11,9 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 
+# xdist sets it in its processes; a console that finds it keeps that width whatever a test says.
+os.environ.pop("COLUMNS", None)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
