@@ -26,7 +26,7 @@ ORIENTATION_TOLERANCE = 1e-3
 ECHO_TOLERANCE_MS = 2.0
 """Echo times closer than this are one echo; scanners round them differently from slice to slice."""
 
-FRAMES = re.compile(r"(?P<name>.+)/frames/(?P<numbers>[0-9]+(,[0-9]+)*)", re.DOTALL)
+FRAMES = re.compile(r"(?P<name>.+)/frames/(?P<numbers>[1-9][0-9]*(,[1-9][0-9]*)*)", re.DOTALL)
 """An instance, or its file, and the frames of it that are meant."""
 
 

@@ -247,6 +247,7 @@ def test_a_part_that_is_there_no_more_is_our_failure(dicom):
         ("/in/frames/1/a.dcm", ("/in/frames/1/a.dcm", ())),
         ("/in/frames/1/a.dcm/frames/1,2", ("/in/frames/1/a.dcm", (1, 2))),
         ("1.2.3/frames/", ("1.2.3/frames/", ())),
+        ("1.2.3/frames/0", ("1.2.3/frames/0", ())),
     ],
 )
 def test_frames_in_names(text, meant):
