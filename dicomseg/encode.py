@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from dicomseg.identity import ResultIdentity
 from dicomseg.validate import validate_seg
-from dicomseg.write import write_seg
+from dicomseg.write import Encoding, write_seg
 from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Volume
 
@@ -18,12 +18,13 @@ def encode_seg(
     sources: Sequence[Dataset],
     identity: ResultIdentity,
     tissues: Sequence[Tissue] = TUMOUR_TISSUES,
+    encoding: Encoding = "BINARY",
 ) -> bytes:
     """Write a Segmentation, read it back, and give it out only when both agree.
 
     Parameters
     ----------
-    labels, sources, identity, tissues
+    labels, sources, identity, tissues, encoding
         As for `dicomseg.write.write_seg`.
 
     Raises
@@ -33,6 +34,6 @@ def encode_seg(
     FailedError
         As `dicomseg.validate.validate_seg`.
     """
-    encoded = write_seg(labels, sources, identity, tissues)
+    encoded = write_seg(labels, sources, identity, tissues, encoding)
     validate_seg(encoded, labels, tissues)
     return encoded

@@ -22,6 +22,9 @@ TOKEN_LENGTH = 8
 
 AlgorithmType = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
 
+SEG_KIND, LABEL_MAP_KIND = "seg", "label map"
+"""Kinds of a network's own outline: a Segmentation, and the same as a Label Map Segmentation."""
+
 
 @dataclass(frozen=True)
 class Predecessor:
@@ -53,8 +56,8 @@ class ResultIdentity:
     predecessor
         What it replaces.
     kind
-        Which object of the result it is. ``"seg"`` is the network's own; corrections that Glioloop
-        itself writes are called otherwise.
+        Which object of the result it is. `SEG_KIND` and `LABEL_MAP_KIND` are the network's own;
+        corrections that Glioloop itself writes are called otherwise.
     algorithm_type
         (0062,0008) *Segment Algorithm Type*.
     creator
@@ -75,7 +78,7 @@ class ResultIdentity:
     head_version: str = "base"
     series_number: int = 901
     predecessor: Predecessor | None = None
-    kind: str = "seg"
+    kind: str = SEG_KIND
     algorithm_type: AlgorithmType = "AUTOMATIC"
     creator: str = ""
     note: str = ""
@@ -94,7 +97,7 @@ class ResultIdentity:
     @property
     def series_uid(self) -> str:
         """(0020,000E) *Series Instance UID* of this object."""
-        return uid_for(self.result_id, f"{self.kind} series")
+        return series_uid_for(self.result_id, self.kind)
 
     @property
     def series_description(self) -> str:
@@ -132,6 +135,11 @@ def uid_for(result_id: str, kind: str) -> str:
     return f"2.25.{uuid.UUID(int=number).int}"
 
 
+def series_uid_for(result_id: str, kind: str) -> str:
+    """(0020,000E) *Series Instance UID* of one object of a result: each has a series of its own."""
+    return uid_for(result_id, f"{kind} series")
+
+
 def tracking_uid(result_id: str, tissue: Tissue) -> str:
     """(0062,0021) *Tracking UID* of a result's segment; another for each result."""
     return uid_for(result_id, f"tracking {STYLES[tissue].label}")
@@ -149,7 +157,12 @@ def is_own_result(sop_instance_uid: str, tracking_identifiers: Iterable[str]) ->
     viewer saves has a UID of its own.
     """
     found = (re.match(rf"{PRODUCT} ([0-9a-f]{{8,64}}) ", text) for text in tracking_identifiers)
-    return any(sop_instance_uid == uid_for(match[1], "seg") for match in found if match)
+    return any(
+        sop_instance_uid == uid_for(match[1], kind)
+        for match in found
+        if match
+        for kind in (SEG_KIND, LABEL_MAP_KIND)
+    )
 
 
 def tokens_in(text: str) -> frozenset[str]:

@@ -74,11 +74,25 @@ class KnownResult:
     corrections: Mapping[str, str] = field(default_factory=dict)
     """SOP Instance UID of each correction that is known, and its `content_digest`."""
     correction_series: frozenset[str] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """SOP Instance UID of the same outline in another encoding, and its `content_digest`."""
+    copy_series: frozenset[str] = frozenset()
+
+    @property
+    def objects(self) -> Mapping[str, str]:
+        """All that a file may name or be: SOP Instance UID to `content_digest`."""
+        return {**self.corrections, **self.copies, self.sop_instance_uid: self.content}
+
+    @property
+    def all_series(self) -> frozenset[str]:
+        """Series in which a viewer may save a correction."""
+        return self.correction_series | self.copy_series | {self.series_uid}
 
 
 def known_result(
     encoded: Path | bytes,
     *,
+    copies: Sequence[Path | bytes] = (),
     result_id: str,
     patient: str | None,
     created: float,
@@ -92,10 +106,13 @@ def known_result(
     ----------
     encoded
         The file as it was delivered.
+    copies
+        The same outline as it was delivered in other encodings.
     result_id, patient, created, geometry, corrections, correction_series
         See `KnownResult`.
     """
     facts = read_facts(encoded)
+    copied = [(read_facts(copy), content_digest(copy)) for copy in copies]
     return KnownResult(
         result_id=result_id,
         sop_instance_uid=facts.sop_instance_uid,
@@ -110,6 +127,8 @@ def known_result(
         geometry=geometry,
         corrections=corrections or {},
         correction_series=correction_series,
+        copies={other.sop_instance_uid: content for other, content in copied},
+        copy_series=frozenset(other.series_uid for other, _ in copied),
     )
 
 
@@ -195,7 +214,7 @@ def _held(signal: int, reason: str, result: KnownResult | None = None) -> Recogn
 def _known_uid(facts: SegFacts, content: str, results: Sequence[KnownResult]) -> Recognition | None:
     """Signal 0: an echo of something known, a conflict with it, or a stranger's result."""
     for result in results:
-        known = {**result.corrections, result.sop_instance_uid: result.content}
+        known = result.objects
         if facts.sop_instance_uid not in known:
             continue
         if known[facts.sop_instance_uid] == content:
@@ -215,7 +234,7 @@ def _signal(
     facts: SegFacts, result: KnownResult, results: Sequence[KnownResult], *, at_learn: bool
 ) -> int:
     """Strongest signal that a file gives for one result; 8 for none."""
-    objects = {result.sop_instance_uid, *result.corrections}
+    objects = set(result.objects)
     tokens = {token for text in facts.descriptions for token in tokens_in(text)}
     in_place = (
         facts.study_uid == result.study_uid
@@ -227,7 +246,7 @@ def _signal(
     signs = {
         1: bool(objects & set(facts.predecessors)),
         2: bool(objects & facts.referenced_instances),
-        3: facts.series_uid in {result.series_uid, *result.correction_series},
+        3: facts.series_uid in result.all_series,
         4: bool(result.tracking_uids & {s.tracking_uid for s in facts.segments}),
         5: result.result_id[:TOKEN_LENGTH] in tokens,
         6: at_learn and in_place,

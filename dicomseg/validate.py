@@ -51,7 +51,9 @@ def validate_seg(
             f"the encoded Segmentation lies in frame of reference {seg.FrameOfReferenceUID}, "
             f"not in {meant}"
         )
-    found = {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}
+    numbered = {int(s.SegmentNumber): str(s.SegmentLabel) for s in seg.SegmentSequence}
+    # A label map may describe its background, as segment 0.
+    found = {number: label for number, label in numbered.items() if number}
     if found != {number: STYLES[t].label for number, t in enumerate(tissues, start=1)}:
         raise FailedError(f"the encoded Segmentation describes the segments {found}")
     slices, rows, columns = volume.spatial_shape

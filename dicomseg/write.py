@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Literal
 
 import highdicom as hd
 import numpy as np
@@ -31,6 +32,9 @@ from study.volume import Volume
 
 DISCLAIMER = "Not for diagnosis"
 
+Encoding = Literal["BINARY", "LABELMAP"]
+"""(0062,0001) *Segmentation Type* of what is written."""
+
 
 # Bad values are repaired or carried over on purpose; pydicom would quote them in warnings.
 @disable_value_validation()
@@ -39,8 +43,9 @@ def write_seg(
     sources: Sequence[Dataset],
     identity: ResultIdentity,
     tissues: Sequence[Tissue] = TUMOUR_TISSUES,
+    encoding: Encoding = "BINARY",
 ) -> bytes:
-    """Encode labels as one BINARY Segmentation instance.
+    """Encode labels as one Segmentation instance.
 
     Parameters
     ----------
@@ -54,6 +59,9 @@ def write_seg(
     tissues
         Those that are spoken of: each has a segment, numbered from 1 in this order. A person's
         outline of the enhancing lesion alone says nothing of the others.
+    encoding
+        ``"BINARY"``, a frame for each segment and slice; or ``"LABELMAP"``, one frame for each
+        slice, in a SOP class of its own (Label Map Segmentation Storage, Supplement 243).
 
     Returns
     -------
@@ -78,7 +86,7 @@ def write_seg(
     seg = hd.seg.Segmentation(
         source_images=encoder_headers(source.instances, source.planes, source.thickness),
         pixel_array=np.ascontiguousarray(array),
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segmentation_type=hd.seg.SegmentationTypeValues(encoding),
         segment_descriptions=_descriptions(identity, tissues),
         series_instance_uid=identity.series_uid,
         series_number=identity.series_number,
@@ -156,7 +164,9 @@ def _settle(
     seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
     for index in seg.DimensionIndexSequence:
         index.DimensionOrganizationUID = organization
-    for segment, tissue in zip(seg.SegmentSequence, tissues, strict=True):
+    # The encoder describes the background of a label map, as segment 0.
+    segments = [segment for segment in seg.SegmentSequence if segment.SegmentNumber]
+    for segment, tissue in zip(segments, tissues, strict=True):
         segment.RecommendedDisplayCIELabValue = list(lab_of_rgb(STYLES[tissue].rgb))
     if identity.predecessor is not None:
         seg.PredecessorDocumentsSequence = [predecessor_item(identity.predecessor)]
