@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from glioloop import decisions, overview
-from glioloop.cli_jobs import pairs
+from glioloop.name_values import pairs
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
 
 SegArgument = Annotated[
@@ -53,7 +53,7 @@ def accept_correction(
 ) -> None:
     """Say that a held SEG is a correction; it is learnt from."""
     site = look_at(config)
-    started = decisions.accept(site, seg, pairs(given or [], "--map"), result)
+    started = decisions.accept(site, seg, pairs(given or ()), result)
     out.print(f"started {started}", highlight=False)
 
 

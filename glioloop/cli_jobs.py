@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from glioloop import overview
 from glioloop.jobs import Board
+from glioloop.name_values import pairs
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
 from study.errors import RefusedError
 
@@ -33,11 +35,8 @@ def list_jobs(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command("show")
 def show_job(job: JobArgument, config: ConfigOption = None) -> None:
     """Show one job with the steps that it finished."""
-    board = Board(look_at(config).settings.database)
-    try:
+    with closing(Board(look_at(config).settings.database)) as board:
         found, steps = board.show(job)
-    finally:
-        board.close()
     show_json({**overview.job_row(found), "steps": steps})
 
 
@@ -55,16 +54,13 @@ def retry_job(
     kind, _, rest = job.partition(":")
     if kind == "infer" or not rest:
         study_uid = rest.split(":")[0] if rest else kind
-        started = overview.request_study(site, study_uid, pairs(given or [], "--as"))
+        started = overview.request_study(site, study_uid, pairs(given or ()))
         out.print(f"started {started}", highlight=False)
         return
     if given:
         raise RefusedError("--as is for studies; this job is none of a study's segmentation")
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         board.retry(job)
-    finally:
-        board.close()
     out.print(f"started {job} again", highlight=False)
 
 
@@ -73,14 +69,3 @@ def cancel_job(job: JobArgument, config: ConfigOption = None) -> None:
     """End a job: what it is doing is finished, nothing more is begun."""
     overview.cancel(look_at(config), job)
     out.print(f"cancelled {job}", highlight=False)
-
-
-def pairs(given: list[str], option: str) -> dict[str, str]:
-    """``["a=b"]`` as ``{"a": "b"}``."""
-    found = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not (name.strip() and sign and value.strip()):
-            raise RefusedError(f"{option} needs NAME=VALUE, not {text!r}")
-        found[name.strip()] = value.strip()
-    return found

@@ -342,7 +342,7 @@ class Board:
         self._client.rewind_workflow(
             job_id,
             start_step=1,
-            queue_name=job.kind,
+            queue_name=found.queue_name or job.kind,
             queue_partition_key=found.queue_partition_key,
         )
 

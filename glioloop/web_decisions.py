@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from glioloop import decisions
 from glioloop.mask_upload import Upload, take
+from glioloop.name_values import pairs
 from glioloop.overview import request_study
 from glioloop.site import Site
-from glioloop.web_input import content_of, form_of, json_of, pairs
+from glioloop.web_input import content_of, form_of, json_of
 from study.errors import RefusedError
 
 
@@ -63,7 +64,7 @@ def routes(site: Site, wake: Callable[[], None]) -> list[Route]:
 
 def _press(site: Site, form: Mapping[str, str]) -> None:
     """Do what a button of the status page says."""
-    named, wanted = pairs(form.get("map", "")), form.get("decision", "")
+    named, wanted = pairs(form.get("map", "").split(",")), form.get("decision", "")
     if wanted == "segment":
         request_study(site, form["uid"], named)
     else:

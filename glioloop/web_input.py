@@ -97,17 +97,6 @@ def check_uid(uid: Any) -> None:
         raise RefusedError("that is no UID")
 
 
-def pairs(text: str) -> dict[str, str]:
-    """``"Seg 2=edema, scratch=none"`` as a mapping."""
-    found = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, sign, value = part.partition("=")
-        if not (sign and name.strip() and value.strip()):
-            raise RefusedError(f"NAME=VALUE, NAME=VALUE is needed, not {part!r}")
-        found[name.strip()] = value.strip()
-    return found
-
-
 async def _content(request: Request, most: int = MAX_BODY) -> bytes:
     """Body of a request; no more of it is read than it may hold, whatever its header says."""
     content = bytearray()

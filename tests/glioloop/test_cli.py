@@ -116,7 +116,7 @@ def test_what_a_running_service_does_is_seen_and_decided(run, world: World, conf
     shown = json.loads(run("jobs", "show", job["id"], "-c", config).out)
     assert shown["steps"][0] == "plan"
     refused = run("jobs", "retry", job["id"], "--as", "T2", "-c", config)
-    assert (refused.code, "--as needs NAME=VALUE" in refused.err) == (2, True)
+    assert (refused.code, "NAME=VALUE is needed, not" in refused.err) == (2, True)
     assert run("jobs", "show", "infer:9", "-c", config).code == 2
     world.send(study.every("FLAIR"))
     world.until_state(study, "delivered")

@@ -186,7 +186,7 @@ def test_a_button_that_can_do_nothing_says_why(client: httpx.Client, site: Site)
     typed = {"uid": "1.9", "decision": "accept", "map": "<b>Seg 1"}
     answer = client.post("/decide", data=typed)
     assert answer.status_code == 400
-    assert "NAME=VALUE, NAME=VALUE is needed, not &#x27;&lt;b&gt;Seg 1&#x27;" in answer.text
+    assert "NAME=VALUE is needed, not &#x27;&lt;b&gt;Seg 1&#x27;" in answer.text
     answer = client.post("/decide", data={"uid": "1.9", "decision": "segment"})
     assert "no image of study 1.9 was ever received" in answer.text
 
