@@ -1,20 +1,38 @@
-"""``glioloop models``: the patients' heads."""
+"""``glioloop models``: the patients' and the groups' heads."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from glioloop import overview
+from glioloop import (
+    model_changed_ids,
+    model_export,
+    model_forgetting,
+    model_merging,
+    model_refits,
+    overview,
+)
+from glioloop.cli_patient import (
+    IdOption,
+    IssuerOption,
+    Who,
+    WhoArgument,
+    account,
+    named,
+    unless_yes,
+)
+from glioloop.models import BASE, PatientModels
+from glioloop.site import Site
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
+from study.errors import RefusedError
 
-PatientArgument = Annotated[
-    str, typer.Argument(metavar="KEY", help="Patient's key, or its first digits.")
-]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
-app = typer.Typer(help="Patients' models: list, show, use, rollback, forget.", no_args_is_help=True)
+app = typer.Typer(help="Patients' and groups' models, and whose they are.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
@@ -22,52 +40,208 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app, name="models")
 
 
+def _say(said: str, facts: dict[str, Any], *, as_json: bool) -> None:
+    """One sentence, or the same as JSON."""
+    if as_json:
+        show_json(facts)
+    else:
+        out.print(said, highlight=False, soft_wrap=True)
+
+
+def _say_used(site: Site, found: PatientModels, *, as_json: bool) -> None:
+    """What is used now; of a study's groups nothing is known here."""
+    now = site.models.patient(found.patient_key)
+    backbone = site.manifest()["backbone_sha256"]
+    used = site.models.used(found.patient_key, backbone)
+    if backbone in now.current or used is not None:
+        name = used.name if used else now.name(BASE)
+    else:
+        name = "base" if found.group else "its group's head, or base"
+    _say(f"{found.title} uses {name}", {"uses": name}, as_json=as_json)
+
+
 @app.command("list")
-def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show every version of every patient's model."""
-    show(overview.models(look_at(config)), as_json=as_json, title="models")
+def list_models(
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 200,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the versions of all models."""
+    show(overview.models(look_at(config), limit), as_json=as_json, title="models")
 
 
 @app.command("show")
-def show_models(patient: PatientArgument, config: ConfigOption = None) -> None:
-    """Show one patient's versions with all that is known of them."""
-    show_json(asdict(look_at(config).models.find(patient)))
+def show_models(
+    who: WhoArgument,
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one patient's or group's versions, what is in use, and what persons did to them."""
+    site = look_at(config)
+    found = named(site, Who(who, is_id, issuer))
+    audit = [
+        {**asdict(row), "at": overview.time_of(row.at)}
+        for row in site.models.audit(found.patient_key)
+    ]
+    keys = site.models.keys_of(found.patient_key)
+    if as_json:
+        show_json({**asdict(found), "keys": keys, "audit": audit})
+        return
+    rows = [overview.version_row(found, version) for version in found.versions]
+    show(rows, as_json=False, title=f"models of {found.title}")
+    show(audit, as_json=False, title="what persons did")
 
 
 @app.command("use")
 def use_model(
-    patient: PatientArgument,
-    version: Annotated[int, typer.Argument(help="Number of a version; 0 is the base model.")],
+    who: WhoArgument,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE|VERSION|GROUP|AUTO",
+            help="base, the number of a version, the name of a group, or auto: own, group's, base.",
+        ),
+    ],
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Use one version from now on."""
+    """Use one head from now on."""
     site = look_at(config)
-    found = site.models.find(patient)
-    site.models.use(found.patient_key, version, site.manifest()["backbone_sha256"])
-    out.print(f"{found.patient_key[:8]} uses {found.name(version)}", highlight=False)
+    found = named(site, Who(who, is_id, issuer))
+    backbone, wanted = site.manifest()["backbone_sha256"], what.lower()
+    if wanted in ("base", str(BASE)):
+        site.models.use(found.patient_key, BASE, backbone)
+    elif wanted == "auto":
+        site.models.use_nothing(found.patient_key, backbone)
+    elif wanted.isdecimal():
+        site.models.use(found.patient_key, int(wanted), backbone)
+    elif found.group:
+        raise RefusedError(f"a group uses base, auto or the number of a version, not {what!r}")
+    else:
+        site.models.use_group(found.patient_key, wanted, backbone)
+    model_merging.note(site.models, "use", found.patient_key, account(), what=wanted)
+    _say_used(site, found, as_json=as_json)
 
 
 @app.command("rollback")
-def rollback_model(patient: PatientArgument, config: ConfigOption = None) -> None:
+def rollback_model(
+    who: WhoArgument,
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Use the version from which the present one was made."""
     site = look_at(config)
-    found = site.models.find(patient)
+    found = named(site, Who(who, is_id, issuer))
     number = site.models.rollback(found.patient_key, site.manifest()["backbone_sha256"])
-    out.print(f"{found.patient_key[:8]} uses {found.name(number)}", highlight=False)
+    model_merging.note(site.models, "rollback", found.patient_key, account(), to=number)
+    _say_used(site, found, as_json=as_json)
+
+
+@app.command("fit")
+def fit_model(
+    who: WhoArgument,
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a head again to all corrections: a group's, or a patient's for another backbone."""
+    site = look_at(config)
+    found = named(site, Who(who, is_id, issuer))
+    job_id = model_refits.queue(site, found.group or found.patient_key)
+    _say(f"{job_id} fits {found.title}", {"job": job_id}, as_json=as_json)
+
+
+@app.command("export")
+def export_model(
+    who: WhoArgument,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder that gets both files.")],
+    version: Annotated[
+        int | None, typer.Option(help="Number of a version; the one in use if not given.")
+    ] = None,
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a head as safetensors with its record as JSON; no patient data is in them."""
+    site = look_at(config)
+    found = named(site, Who(who, is_id, issuer))
+    if version is None:
+        used = found.in_use(site.manifest()["backbone_sha256"])
+        if used is None:
+            raise RefusedError(f"{found.title} uses no version of its own: give --version")
+        version = used.number
+    record = model_export.export(found.version(version), out_folder)
+    said = f"head {found.name(version)} is in {out_folder / model_export.HEAD}"
+    _say(said, record, as_json=as_json)
 
 
 @app.command("forget")
 def forget_models(
-    patient: PatientArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    who: WhoArgument,
+    yes: YesOption = False,
+    is_id: IdOption = False,
+    issuer: IssuerOption = "",
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Remove all models of one patient, for ever."""
+    """Remove all that is kept of one patient, for ever: models, images, corrections, results."""
     site = look_at(config)
-    found = site.models.find(patient)
-    if not yes:
-        typer.confirm(
-            f"Forget {len(found.versions)} versions of {found.patient_key[:8]}?", abort=True
-        )
-    site.models.forget(found.patient_key)
-    out.print(f"{found.patient_key[:8]} is forgotten", highlight=False)
+    found = named(site, Who(who, is_id, issuer))
+    if found.group:
+        removed = site.models.forget(found.patient_key)
+        model_merging.note(site.models, "forget", found.patient_key, account(), versions=removed)
+        _say(f"{found.title} is forgotten", {"versions": removed}, as_json=as_json)
+        return
+    unless_yes(f"Forget {found.title}: models, images, corrections and results?", yes=yes)
+    gone = asdict(model_forgetting.forget(site, found.patient_key, account()))
+    counted = ", ".join(f"{count} {name}" for name, count in gone.items())
+    said = f"{found.title} is forgotten, with {counted}; {model_forgetting.STAYS}"
+    _say(said, {**gone, "stays": model_forgetting.STAYS}, as_json=as_json)
+
+
+FirstArgument = Annotated[str, typer.Argument(metavar="A", help="Patient ID that is given up.")]
+SecondArgument = Annotated[str, typer.Argument(metavar="B", help="Patient ID that stays.")]
+FirstIssuer = Annotated[str, typer.Option("--issuer-a", help="Issuer of A.", show_default=False)]
+SecondIssuer = Annotated[str, typer.Option("--issuer-b", help="Issuer of B.", show_default=False)]
+
+
+@app.command("merge")
+def merge_models(
+    first: FirstArgument,
+    second: SecondArgument,
+    issuer_a: FirstIssuer = "",
+    issuer_b: SecondIssuer = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Patient ID A and B are one patient's, who is B from now on; both IDs are kept nowhere."""
+    site = look_at(config)
+    one = model_merging.person(site.secret, issuer_a, first)
+    other = model_merging.person(site.secret, issuer_b, second)
+    found = model_changed_ids.merge(site, one, other, account())
+    _say(found["said"], found, as_json=as_json)
+
+
+@app.command("split")
+def split_models(
+    first: FirstArgument,
+    second: SecondArgument,
+    issuer_a: FirstIssuer = "",
+    issuer_b: SecondIssuer = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Undo a merge: A and B are two patients, and neither keeps what the other's taught."""
+    site = look_at(config)
+    one = model_merging.person(site.secret, issuer_a, first)
+    other = model_merging.person(site.secret, issuer_b, second)
+    found = model_changed_ids.split(site, one, other, account())
+    _say(found["said"], found, as_json=as_json)

@@ -12,6 +12,7 @@ from pydicom import Dataset
 from dicomseg.validity import valid_date
 from glioloop.ledger_schema import LEARNT
 from glioloop.site import Site
+from study.patient import PatientKey
 from study.tissue import REGIONS
 
 logger = logging.getLogger(__name__)
@@ -78,13 +79,14 @@ def of_patient(site: Site, patient_key: str | None, without_study: str) -> list[
     """
     if patient_key is None:
         return []
+    keys = site.models.keys_of(PatientKey(patient_key))
     corrected = {
         row.result_id: row
         for row in site.ledger.corrections(*LEARNT)
-        if row.patient_key == patient_key and "volumes_ml" in row.report
+        if row.patient_key in keys and "volumes_ml" in row.report
     }
     found: dict[str, Point] = {}
-    for result in site.ledger.results_of_patient(patient_key):
+    for result in site.ledger.results_of_patient(*keys):
         if result.study_uid in found or result.study_uid == without_study:
             continue
         try:

@@ -26,12 +26,20 @@ class Kept:
         Grid of both.
     source
         Grid of the T1gd series.
+    normalisation
+        Name of the way the images were normalised; empty where it was not written down.
     """
 
     images: npt.NDArray[np.float16]
     brain: npt.NDArray[np.bool_]
     grid: Geometry
     source: Geometry
+    normalisation: str = ""
+
+    def fits(self, spacing_mm: float, normalisation: str) -> bool:
+        """Whether a network that works on such voxels, normalised so, can be given the images."""
+        named = self.normalisation in ("", normalisation)
+        return named and bool(np.allclose(self.grid.spacing, spacing_mm, atol=1e-3))
 
     def to_bytes(self) -> bytes:
         """As a compressed npz file."""
@@ -44,6 +52,7 @@ class Kept:
             source=self.source.affine,
             source_shape=self.source.shape,
             frame_of_reference_uid=self.source.frame_of_reference_uid,
+            normalisation=self.normalisation,
         )
         return buffer.getvalue()
 
@@ -59,4 +68,5 @@ class Kept:
                 brain=brain,
                 grid=Geometry(brain.shape, file["grid"], frame),
                 source=Geometry((k, i, j), file["source"], frame),
+                normalisation=str(file["normalisation"]) if "normalisation" in file else "",
             )

@@ -74,6 +74,15 @@ def known(session: Session, keys: Collection[str]) -> Known:
     )
 
 
+def is_known(session: Session, key: str) -> bool:
+    """Whether anything of a patient ever came."""
+    found = (
+        session.scalar(select(column).where(column == key).limit(1))
+        for column in (StudyRow.patient_key, ResultRow.patient_key, CorrectionRow.patient_key)
+    )
+    return any(one is not None for one in found)
+
+
 def unjudged(session: Session) -> set[str]:
     """Studies of which it was never found whose they are."""
     return set(session.scalars(select(StudyRow.study_uid).where(StudyRow.patient_key.is_(None))))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -16,9 +16,12 @@ from study.errors import FailedError, RefusedError
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 """What a URL begins with, and what works on it."""
+PAGE_BYTES = 16_384
+"""Of SQLite: a version takes 1 to 2 KB, and several fit a page."""
 CACHED_KIB = 16_384
 """KiB of the database that one connection to SQLite keeps in memory."""
 
+_ALONE = {"sqlite": "begin immediate", "postgresql": "select pg_advisory_xact_lock(4207849484)"}
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 _SAID = (
@@ -59,7 +62,14 @@ class Database:
             event.listen(self._engine, "connect", _durable)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
         with self._in_words():
-            ModelRow.metadata.create_all(self._engine)
+            if set(ModelRow.metadata.tables) - set(inspect(self._engine).get_table_names()):
+                self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Make what is missing: one process does, and others that start just now wait."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(_ALONE[self._engine.dialect.name])
+            ModelRow.metadata.create_all(connection)
 
     def close(self) -> None:
         """Give the database back."""
@@ -75,6 +85,12 @@ class Database:
         """A session that changes nothing."""
         with self._in_words(), self._sessions() as session:
             yield session
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """A bare connection, for the one question that is asked for every study."""
+        with self._in_words(), self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def changing(self) -> Iterator[Session]:
@@ -124,6 +140,7 @@ def _engine(url: str) -> Engine:
 def _durable(connection: Any, _record: Any) -> None:
     """Each commit is one durable write, and readers never wait for writers."""
     connection.execute("pragma busy_timeout=30000")
+    connection.execute(f"pragma page_size={PAGE_BYTES}")  # of a database that is only now made
     connection.execute("pragma journal_mode=wal")
     connection.execute("pragma synchronous=full")
     connection.execute(f"pragma cache_size=-{CACHED_KIB}")

@@ -1,11 +1,13 @@
 """Tables of the patients' models. A patient is a key made with the site's secret, and nothing else.
 
 One million patients with a head each fit in two gigabytes: keys are 32 bytes, heads are packed
-(`glioloop.model_file`), and what is looked up by its key lies in the order of the keys.
+(`glioloop.model_file`), and so is what the gate said of them.
 """
 
 from __future__ import annotations
 
+import json
+import zlib
 from typing import Any
 
 from sqlalchemy import JSON, Connection, LargeBinary, event
@@ -29,6 +31,21 @@ class Key(TypeDecorator[str]):
         return None if value is None else bytes(value).hex()
 
 
+class PackedJson(TypeDecorator[dict[str, Any]]):
+    """JSON, compressed: names are long and repeat themselves."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else zlib.compress(json.dumps(value).encode(), 9)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else json.loads(zlib.decompress(value))
+
+
 class ModelRow(MappedAsDataclass, DeclarativeBase, kw_only=True):
     """A row of any of these tables; times are seconds since 1970."""
 
@@ -39,7 +56,7 @@ class OwnerRow(ModelRow):
     __tablename__ = "model_owners"
     __table_args__ = ({"sqlite_with_rowid": False},)
     key: Mapped[str] = mapped_column(Key, primary_key=True)
-    group_name: Mapped[str | None] = mapped_column(default=None, index=True)
+    group_name: Mapped[str | None] = mapped_column(default=None)
     """Null for a patient."""
     changes: Mapped[int] = mapped_column(default=0)
     """Counted up by whoever changes anything of this owner, so that changes come one by one."""
@@ -51,7 +68,6 @@ class VersionRow(ModelRow):
     """A head that passed the gate. Rows are added, and removed only with their owner."""
 
     __tablename__ = "model_versions"
-    __table_args__ = ({"sqlite_with_rowid": False},)
     owner: Mapped[str] = mapped_column(Key, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     parent: Mapped[int]
@@ -59,7 +75,7 @@ class VersionRow(ModelRow):
     head: Mapped[bytes]
     """As `glioloop.model_file.pack` makes it."""
     corrections: Mapped[list[str]] = mapped_column(JSON)
-    metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+    metrics: Mapped[dict[str, Any]] = mapped_column(PackedJson)
     software: Mapped[str]
     created_at: Mapped[float] = mapped_column(index=True)
 

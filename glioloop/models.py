@@ -126,15 +126,15 @@ class ModelStore:
         groups
             Names of the groups that the study belongs to, the first one first.
         """
-        with self.database.reading() as session:
-            row = session.execute(CHOICE, {"key": patient_key, "backbone": backbone}).first()
+        with self.database.looking() as connection:
+            row = connection.execute(CHOICE, {"key": patient_key, "backbone": backbone}).first()
             if row is not None and row.chosen == BASE:  # a person chose the base or a group's head
                 groups = [row.chosen_group] if row.chosen_group else []
             elif row is not None:
                 return used_of(row)
             for name in groups:
                 key = key_of_group(name)
-                row = session.execute(CHOICE, {"key": key, "backbone": backbone}).first()
+                row = connection.execute(CHOICE, {"key": key, "backbone": backbone}).first()
                 if row is not None and row.chosen != BASE:
                     return used_of(row)
         return None
@@ -144,8 +144,8 @@ class ModelStore:
 
         Until a head was refitted, its old backbone goes on to serve it.
         """
-        with self.database.reading() as session:
-            rows = session.execute(CHOICES, {"key": patient_key}).all()
+        with self.database.looking() as connection:
+            rows = connection.execute(CHOICES, {"key": patient_key}).all()
             if any(row.chosen_backbone == backbone for row in rows):
                 return []
             found = [used_of(row) for row in rows if row.chosen != BASE]
@@ -157,6 +157,19 @@ class ModelStore:
             owner = self._owner(session, patient_key)
             merged = session.scalars(select(AliasRow.key).where(AliasRow.owner == owner)).all()
         return (owner, *(PatientKey(key) for key in sorted(merged)))
+
+    def merged(self) -> dict[str, str]:
+        """Every key that was merged, and the key that it was merged into."""
+        with self.database.reading() as session:
+            rows = session.execute(select(AliasRow.key, AliasRow.into))
+            return {row.key: row.into for row in rows}
+
+    def id_keys_of(self, patient_key: PatientKey) -> set[str]:
+        """Keys of the Patient IDs alone that were merged with this patient; none without."""
+        with self.database.reading() as session:
+            theirs = AliasRow.owner == self._owner(session, patient_key)
+            rows = session.execute(select(AliasRow.id_key, AliasRow.into_id_key).where(theirs))
+            return {key for row in rows for key in row}
 
     def owner(self, patient_key: PatientKey) -> PatientKey:
         """The key that has a patient's models: another one where a person merged the two."""

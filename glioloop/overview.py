@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,6 +16,7 @@ from typing import Any
 
 from glioloop.jobs import Board, Job
 from glioloop.ledger_schema import CorrectionState, DeliveryState, StudyState
+from glioloop.models import HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError
 from study.tissue import Role
@@ -74,42 +76,40 @@ def deliveries(site: Site) -> Table:
     return [_shown(row) for row in site.ledger.deliveries()]
 
 
-def models(site: Site) -> Table:
-    """Every version of every patient's model."""
-    return [
-        {
-            "patient": patient.patient_key[:8],
-            "version": version.number,
-            "in_use": patient.current.get(version.backbone) == version.number,
-            "parent": version.parent,
-            "backbone": version.backbone[:12],
-            "corrections": len(version.corrections),
-            "dice_base": version.metrics.get("dice_base"),
-            "dice_fitted": version.metrics.get("dice_fitted"),
-            "software": version.software,
-            "created_at": _time(version.created_at),
-        }
-        for patient in site.models.patients()
-        for version in patient.versions
-    ]
+def models(site: Site, limit: int = 200) -> Table:
+    """The newest versions of patients' and groups' models, the latest first."""
+    return [version_row(patient, version) for patient, version in site.models.latest(limit)]
+
+
+def version_row(patient: PatientModels, version: HeadVersion) -> dict[str, Any]:
+    """One version of a patient's or a group's models."""
+    return {
+        "patient": patient.group or patient.patient_key[:8],
+        "version": version.number,
+        "in_use": patient.current.get(version.backbone) == version.number,
+        "parent": version.parent,
+        "backbone": version.backbone[:12],
+        "corrections": len(version.corrections),
+        "dice_base": version.metrics.get("dice_base"),
+        "dice_fitted": version.metrics.get("dice_fitted"),
+        "software": version.software,
+        "created_at": time_of(version.created_at),
+    }
 
 
 def jobs(site: Site) -> Table:
     """The newest jobs, with what the ledger knows of their study."""
     try:
-        board = Board(site.settings.database)
-    except RefusedError:
+        with closing(Board(site.settings.database)) as board:
+            found = board.listing()
+    except RefusedError:  # there were never any
         return []
-    try:
-        found = board.listing()
-    finally:
-        board.close()
     return [job_row(job) for job in found]
 
 
 def job_row(job: Job) -> dict[str, Any]:
     """One job; a job that ended with a study held is shown as held, with the reason."""
-    row = {**asdict(job), "created": _time(job.created), "updated": _time(job.updated)}
+    row = {**asdict(job), "created": time_of(job.created), "updated": time_of(job.updated)}
     if job.note.startswith("held: "):
         row["state"] = "held"
     kind, _, rest = job.id.partition(":")
@@ -140,24 +140,18 @@ def request_study(site: Site, study_uid: str, given: Mapping[str, str] | None = 
             raise RefusedError(f"{role!r} is no role; roles are {', '.join(Role)}")
         overrides[role.upper()] = str(uid)
     site.ledger.study(study_uid)
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         number = site.ledger.request(study_uid, overrides)
         job_id = f"infer:{study_uid}:{number}:request"
         board.start("infer", study_uid, number, job_id=job_id)
-    finally:
-        board.close()
     return job_id
 
 
 def cancel(site: Site, job_id: str) -> None:
     """A person ends a job; its study then waits for a person."""
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         job, _ = board.show(job_id)
         board.cancel(job_id)
-    finally:
-        board.close()
     if job.kind == "infer":
         reason = "cancelled by a person; `glioloop jobs retry` starts it again"
         site.ledger.set_study(job_id.split(":")[1], state=StudyState.HELD, reason=reason)
@@ -176,12 +170,12 @@ TABLES: Mapping[str, Callable[[Site], Table]] = {
 def _shown(row: Any) -> dict[str, Any]:
     """Columns of a row that are shown, times readable."""
     return {
-        name: _time(value) if name.endswith(("_at", "_arrival")) else value
+        name: time_of(value) if name.endswith(("_at", "_arrival")) else value
         for name, value in asdict(row).items()
         if name not in HIDDEN
     }
 
 
-def _time(seconds: float) -> str:
+def time_of(seconds: float) -> str:
     """ISO 8601, UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -22,7 +22,7 @@ from engine.inference import FAR_LOGIT
 from engine.inference import segment as run_network
 from engine.normalisations import normalisation
 from engine.outputs import decode, far_logits
-from glioloop.aligned import Matrix, align_volumes, brain_of
+from glioloop.aligned import Aligned, Matrix, align_volumes, brain_of
 from glioloop.choice import tolerated_by
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
@@ -124,17 +124,8 @@ def segment_volumes(
     seconds = {} if seconds is None else seconds
     _check_roles(volumes, networks)
     tell(SHARE["convert"])
-    with _timed(seconds, "align"):
-        aligned = align_volumes(volumes)
-    tell(SHARE["align"])
-    grid = working_grid(aligned.reference, networks.manifest.spacing_mm)
-    with _timed(seconds, "brain"):
-        images = aligned.on_grid(grid)
-        brain = brain_of(aligned, grid, networks, images)
-        normalise = normalisation(networks.manifest.normalisation)
-        normal = normalise(images, brain, networks.manifest.spacing_mm)
-    tell(SHARE["brain"])
-    kept = Kept(normal.astype(np.float16), brain, grid, aligned.reference)
+    aligned, kept = _prepared(volumes, networks, seconds, tell)
+    brain, grid = kept.brain, kept.grid
     coarse_ends = "network" if options.passes == "coarse" else "coarse"
     with _timed(seconds, "network"):
         logits = run_network(
@@ -159,6 +150,39 @@ def segment_volumes(
     tell(1.0)
     scores_of = {role.value: score for role, score in aligned.scores.items()}
     return Segmentation(labels, kept, seconds, scores_of, aligned.matrices)
+
+
+def prepare(volumes: Mapping[Role, Volume], networks: Networks) -> Kept:
+    """What networks are given of images, and nothing computed from it.
+
+    Raises
+    ------
+    HeldError, RefusedError
+        As `segment_volumes`.
+    """
+    _check_roles(volumes, networks)
+    return _prepared(volumes, networks, {}, _silent)[1]
+
+
+def _prepared(
+    volumes: Mapping[Role, Volume],
+    networks: Networks,
+    seconds: dict[str, float],
+    tell: Callable[[float], None],
+) -> tuple[Aligned, Kept]:
+    """Images in one world, on the working grid, normalised over the brain."""
+    with _timed(seconds, "align"):
+        aligned = align_volumes(volumes)
+    tell(SHARE["align"])
+    manifest = networks.manifest
+    grid = working_grid(aligned.reference, manifest.spacing_mm)
+    with _timed(seconds, "brain"):
+        images = aligned.on_grid(grid)
+        brain = brain_of(aligned, grid, networks, images)
+        normal = normalisation(manifest.normalisation)(images, brain, manifest.spacing_mm)
+    tell(SHARE["brain"])
+    made = normal.astype(np.float16)
+    return aligned, Kept(made, brain, grid, aligned.reference, manifest.normalisation)
 
 
 def _check_roles(volumes: Mapping[Role, Volume], networks: Networks) -> None:

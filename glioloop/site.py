@@ -68,6 +68,27 @@ class Site:
         """Key of the Patient ID alone, without its issuer."""
         return patient_key(self.secret, "", str(header.get("PatientID", "") or ""))
 
+    def is_theirs(
+        self, patient_key: str | None, id_key: str | None, found: str | None, *, whole: bool
+    ) -> bool:
+        """Whether an object's own Patient ID is that of the patient whose result it corrects.
+
+        Parameters
+        ----------
+        patient_key, id_key
+            Of the result, with the issuer of its Patient ID and without.
+        found
+            Of the object; without the issuer unless ``whole``.
+        whole
+            Whether the object, or who sent it, names the issuer.
+        """
+        if patient_key is None or found is None:
+            return False
+        if found == (patient_key if whole else id_key):
+            return True
+        key = PatientKey(patient_key)
+        return found in (self.models.keys_of(key) if whole else self.models.id_keys_of(key))
+
     def birth_key(self, header: Dataset) -> str:
         """What stands for (0010,0030) *Patient's Birth Date*; empty when that is unknown."""
         stated = str(header.get("PatientBirthDate", "") or "").strip()

@@ -1,0 +1,172 @@
+"""The job `refit`: a head fitted again to all that is known, for a patient or for a group.
+
+Again, because the backbone is another one, two patients were merged or split, or a group has more
+corrections than before. It passes the same gate as any head; until then nothing changes: an old
+backbone goes on to serve its heads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import pydicom
+
+from glioloop import confinement, inference, jobs, model_networks
+from glioloop.jobs import Board
+from glioloop.judging import files_of, images
+from glioloop.ledger_schema import CorrectionRow, CorrectionState
+from glioloop.lessons import lesson_json
+from glioloop.model_groups import groups_of
+from glioloop.models import BASE, PatientModels
+from glioloop.site import Site
+from study.errors import GlioloopError, RefusedError
+from study.patient import PatientKey
+
+logger = logging.getLogger(__name__)
+
+JOB, LANE = "refit", "adapt"
+TAKEN = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
+"""Corrections that were learnt from, or tried."""
+AGAIN = "again"
+AT_ONCE = 1000
+"""Patients of an older backbone that are queued at one start of the service."""
+
+
+class Refits:
+    """Body and steps of the job. All that it knows is in the site's stores."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def refit(self, whose: str) -> None:
+        """Body of the job. ``whose`` is a patient's key, or the name of a group."""
+        outcome = jobs.step(self.fit, whose)
+        while outcome["state"] == AGAIN:
+            outcome = jobs.step(self.fit, whose)
+        jobs.note(f"{outcome['state']}: {outcome['reason']}")
+
+    def fit(self, whose: str) -> dict[str, str]:
+        """Fit in a child process, and store the head if it passes the gate."""
+        site = self._site
+        owner = owner_of(site, whose)
+        rows = corrections_of(site, owner)
+        if not rows:
+            return {"state": "nothing to do", "reason": f"{owner.title} has no correction"}
+        backbone = site.manifest()["backbone_sha256"]
+        used = owner.in_use(backbone)
+        try:
+            fit = fit_head(site, rows)
+        except GlioloopError as error:
+            logger.warning("%s was not fitted again: %s", owner.title, error)
+            return {"state": "not fitted", "reason": str(error)}
+        if [r.sop_instance_uid for r in corrections_of(site, owner)] != _uids(rows):
+            return {"state": AGAIN, "reason": "its corrections changed meanwhile"}
+        if not fit["accepted"]:
+            return {"state": "not better", "reason": fit["reason"]}
+        model_networks.keep(site)
+        made = site.models.accept(
+            owner.patient_key,
+            parent=used.number if used else BASE,
+            backbone=backbone,
+            head=fit["head"],
+            corrections=tuple(sorted(_uids(rows))),
+            metrics=fit["metrics"],
+            software=metadata.version("glioloop"),
+            group=owner.group,
+            began_at=min(row.received_at for row in rows),
+        )
+        name = owner_of(site, whose).name(made.number)
+        return {"state": "accepted", "reason": f"head {name}; {fit['reason']}"}
+
+    def resume(self) -> int:
+        """Queue whoever has a head on an older backbone alone; each once for each backbone."""
+        try:
+            backbone = self._site.manifest()["backbone_sha256"]
+        except RefusedError:  # without a network, each study says so
+            return 0
+        found = self._site.models.left_behind(backbone, "", AT_ONCE)
+        for key in found:
+            jobs.start(JOB, key, job_id=f"{JOB}:{key}:{backbone[:12]}", serial=key)
+        if found:
+            logger.info("%d heads are fitted again for another backbone", len(found))
+        return len(found)
+
+
+def queue(site: Site, whose: str) -> str:
+    """Queue the job under an id of its own, which is returned."""
+    serial = owner_of(site, whose).patient_key
+    job_id = jobs.fresh_id(f"{JOB}:{whose}")
+    board = Board(site.settings.database)
+    try:
+        board.start(JOB, whose, job_id=job_id, serial=serial, lane=LANE)
+    finally:
+        board.close()
+    return job_id
+
+
+def owner_of(site: Site, whose: str) -> PatientModels:
+    """The models of a group of the settings, or of the patient with a key."""
+    if whose in {group.name for group in site.settings.adaptation.groups}:
+        return site.models.group(whose)
+    return site.models.patient(PatientKey(whose))
+
+
+def corrections_of(site: Site, owner: PatientModels) -> list[CorrectionRow]:
+    """The newest correction of each result of a patient or a group, the earliest first."""
+    keys = set() if owner.group else set(site.models.keys_of(owner.patient_key))
+    newest: dict[str, CorrectionRow] = {}
+    for row in site.ledger.corrections(*TAKEN):
+        if row.result_id is None:
+            continue
+        if (owner.group in _groups(site, row)) if owner.group else (row.patient_key in keys):
+            newest[row.result_id] = row
+    return sorted(newest.values(), key=lambda row: row.received_at)
+
+
+def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
+    """Fit a head to corrections, in child processes; what `glioloop.tasks.learn` answers.
+
+    Raises
+    ------
+    GlioloopError
+        If one of them cannot be learnt from, or we failed.
+    """
+    lessons = [_lesson(site, row) for row in rows]
+    for row, lesson in zip(rows, lessons, strict=True):
+        confinement.outline(lesson, f"SEG {row.sop_instance_uid}")
+    wanted = site.settings.adaptation
+    arguments = {
+        "lessons": lessons,
+        "options": site.inference_options(),
+        "voxels": wanted.voxels,
+        "largest_loss": wanted.largest_loss,
+        "largest_drift": wanted.largest_drift,
+    }
+    return inference.run("learn", arguments, 60 * site.settings.inference.wall_clock_minutes)
+
+
+def _lesson(site: Site, row: CorrectionRow) -> Mapping[str, Any]:
+    """A lesson with the files of its study, as far as they are there: inputs may be made again."""
+    lesson = lesson_json(site, row)
+    report = site.results.report(str(row.result_id))
+    try:
+        series = files_of(site, row.study_uid, report["instances"])
+    except (KeyError, RefusedError):  # the images are gone; the kept inputs may suffice
+        return lesson
+    return {**lesson, "series": series}
+
+
+def _groups(site: Site, row: CorrectionRow) -> list[str]:
+    """Groups that the study of a correction belongs to."""
+    for image in images(site, row.study_uid):
+        header = pydicom.dcmread(str(image.path), stop_before_pixels=True)
+        return groups_of(header, image.calling_ae, site.settings.adaptation.groups)
+    return []
+
+
+def _uids(rows: Sequence[CorrectionRow]) -> list[str]:
+    """SOP Instance UIDs."""
+    return [row.sop_instance_uid for row in rows]
