@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser trials lint evaluate setup system
+.PHONY: demo test test-slow test-browser test-viewers trials lint evaluate setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -29,6 +29,10 @@ test-browser: setup .venv.stamp-browser
 	scripts/ohif .browser/ohif
 	GLIOLOOP_SCREENSHOTS="$(SCREENSHOTS)" $(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
 
+# Corrections as OHIF's own libraries save them; npm fetches those. See docs/corrections.md.
+test-viewers: setup tests/viewers/node_modules/.stamp
+	$(VENV)/bin/python -m pytest -m viewers $(ARGS)
+
 # Known displacements of real heads: see docs/alignment.md. Needs the real data of CONTRIBUTING.md.
 trials: setup
 	$(VENV)/bin/python -m pytest -m trials tests/slow $(ARGS)
@@ -46,6 +50,11 @@ lint: setup
 .venv.stamp-browser: requirements-browser.txt .venv.stamp
 	scripts/browser-packages
 	$(PIP) --no-deps --requirement requirements-browser.txt
+	@touch $@
+
+tests/viewers/node_modules/.stamp: tests/viewers/package.json tests/viewers/package-lock.json
+	scripts/viewer-packages
+	npm ci --prefix tests/viewers --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 setup: system .venv.stamp

@@ -69,9 +69,7 @@ def read_delivered(
         If nothing says what a segment is.
     """
     facts = facts_of(seg, by_uid(slices))
-    labels_there = {segment.label for segment in facts.segments}
-    known = {label: t for label, t in (decided or {}).items() if label in labels_there}
-    mapped = map_segments(facts.segments, (), known)
+    mapped = map_segments(facts.segments, (), decided)
     stack = stack_of(facts, _grid(slices))
     masks, _ = without_overlap(draw(seg, facts, stack, mapped))
     labels = np.zeros(stack.geometry.shape, np.uint8)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from dicomseg.codes import BACKGROUND_CODE, STYLES, TYPE_CODES, lab_of_rgb
 from dicomseg.facts import SegmentFacts
 from dicomseg.synonyms import canonical_label, tissue_of_synonym
-from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
 
 SAME_COLOUR = 5000
@@ -46,23 +45,14 @@ def map_segments(
         Those of the result that it corrects, for tracking UIDs and colours as they were sent.
     overrides
         A person's decision: label (as it is spelled in the file) to tissue, or None for a segment
-        that shall be left out.
+        that shall be left out. Labels that do not occur are ignored.
 
     Returns
     -------
     tuple of Mapped
         In the order given. Tissue None with ``by="nothing"`` is a segment that nothing names.
-
-    Raises
-    ------
-    RefusedError
-        If an override names a label that does not occur.
     """
-    decided = dict(overrides or {})
-    unknown = set(decided) - {s.label for s in segments}
-    if unknown:
-        raise RefusedError(f"no segment is labelled {sorted(unknown)}")
-    return tuple(_map(segment, original, decided) for segment in segments)
+    return tuple(_map(segment, original, overrides or {}) for segment in segments)
 
 
 def _map(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
@@ -33,6 +35,7 @@ def draw(
         "FRACTIONAL"
     ) else 0  # fmt: skip
     padding = dataset.get("PixelPaddingValue")
+    shown_nameless: set[int] = set()
     frames = zip(facts.frames, stack.slice_of, decode_frames(dataset, facts), strict=True)
     for frame, at, pixels in frames:
         if facts.segmentation_type == "LABELMAP":
@@ -46,11 +49,22 @@ def draw(
             if number in tissue_of:
                 drawn[tissue_of[number]][at] |= part
             elif number in nameless and part.any():
-                raise HeldError(
-                    f"nothing says what its segment {number} is (label {nameless[number]!r}); a "
-                    "person must name it or leave it out"
-                )
+                shown_nameless.add(number)
+    if shown_nameless:
+        raise HeldError(_question({n: nameless[n] for n in sorted(shown_nameless)}))
     return drawn
+
+
+def _question(nameless: Mapping[int, str]) -> str:
+    """What a person is asked about segments that nothing names, by number and label."""
+    if len(nameless) == 1:
+        ((number, label),) = nameless.items()
+        return (
+            f"nothing says what its segment {number} is (label {label!r}); a person must name it "
+            "or leave it out"
+        )
+    each = ", ".join(f"{number} (label {label!r})" for number, label in nameless.items())
+    return f"nothing says what its segments {each} are; a person must name them or leave them out"
 
 
 def onto_reference(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import Dataset
 
 from dicomseg.facts import ReferencedImages, SegFacts, SegmentFacts, facts_of
 from dicomseg.file_grid import stack_of
-from dicomseg.mapping import Mapped, map_segments
+from dicomseg.mapping import Mapped, map_segments, mapped_tissues
 from dicomseg.masks import draw, onto_reference, without_overlap
 from dicomseg.opening import open_seg
 from dicomseg.suspicion import check_plausible
-from study.errors import HeldError
+from study.errors import HeldError, RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Geometry
 
@@ -48,6 +49,7 @@ class CorrectedSeg:
     masks: Masks
     outlined: frozenset[Tissue]
     facts: SegFacts
+    """Of the newest file, where it was read from several."""
     mapped: tuple[Mapped, ...]
     resampled: bool
     """Whether the file lies on another grid."""
@@ -74,6 +76,7 @@ def read_seg(
     data: Path | bytes,
     reference: Geometry,
     *,
+    layers: Sequence[Path | bytes] = (),
     original: Original | None = None,
     overrides: Mapping[str, Tissue | None] | None = None,
     same_frames: frozenset[str] = frozenset(),
@@ -89,6 +92,10 @@ def read_seg(
         The file: BINARY, FRACTIONAL or LABELMAP, uncompressed or compressed.
     reference
         The grid of the result that it corrects.
+    layers
+        Older files of its series, the newest first. Some viewers save a file for each layer of an
+        outline, others save the whole of it again: what shares no tissue with a newer file is
+        another layer, and read with it; what does was replaced.
     original
         That result, for tracking UIDs and colours as they were sent, for what the absence of a
         tissue means, and for the checks of `suspicion`.
@@ -121,17 +128,10 @@ def read_seg(
         If a person has to decide: another frame of reference, a segment that nothing names, no
         overlap with the grid, a suspicion.
     """
-    dataset = open_seg(data)
-    facts = facts_of(dataset, images)
-    if facts.frame_of_reference_uid not in {reference.frame_of_reference_uid, *same_frames}:
-        raise HeldError(
-            f"it lies in frame of reference {facts.frame_of_reference_uid or 'without UID'}, the "
-            f"result in {reference.frame_of_reference_uid}; a person must say whether they agree"
-        )
-    stack = stack_of(facts, reference)
-    mapped = map_segments(facts.segments, original.segments if original else (), overrides)
-    drawn = draw(dataset, facts, stack, mapped)
-    masks, resampled = onto_reference(drawn, stack.geometry, reference)
+    files = [_open(file, images) for file in (data, *layers)]
+    known = original.segments if original else ()
+    mapped, masks, resampled = _newest(files, known, overrides or {}, reference, same_frames)
+    facts = files[0].facts
     masks, overlap = without_overlap(masks)
     masks = _with_absent(masks, facts, original, absent)
     if not masks:
@@ -150,6 +150,61 @@ def read_seg(
     return CorrectedSeg(
         masks, outlined, facts, mapped, resampled, overlap, unchanged, tuple(warnings)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    """A file that was opened, and nothing of its pixels decoded."""
+
+    dataset: Dataset
+    facts: SegFacts
+
+
+def _open(data: Path | bytes, images: ReferencedImages | None) -> _File:
+    """Open a file, and check its header."""
+    dataset = open_seg(data)
+    return _File(dataset, facts_of(dataset, images))
+
+
+def _newest(
+    files: Sequence[_File],
+    original: Sequence[SegmentFacts],
+    overrides: Mapping[str, Tissue | None],
+    reference: Geometry,
+    same_frames: frozenset[str],
+) -> tuple[tuple[Mapped, ...], dict[Tissue, npt.NDArray[np.bool_]], bool]:
+    """Segments and masks of the first file and of what lies beside it; whether resampled."""
+    labels = {segment.label for file in files for segment in file.facts.segments}
+    if set(overrides) - labels:
+        raise RefusedError(f"no segment is labelled {sorted(set(overrides) - labels)}")
+    mapped: tuple[Mapped, ...] = ()
+    masks: dict[Tissue, npt.NDArray[np.bool_]] = {}
+    resampled = False
+    for file in files:
+        found = map_segments(file.facts.segments, original, overrides)
+        if mapped_tissues(found) & masks.keys():
+            continue
+        drawn, moved = _draw(file, found, reference, same_frames)
+        mapped, masks, resampled = mapped + found, {**masks, **drawn}, resampled or moved
+    return mapped, masks, resampled
+
+
+def _draw(
+    file: _File,
+    mapped: tuple[Mapped, ...],
+    reference: Geometry,
+    same_frames: frozenset[str],
+) -> tuple[dict[Tissue, npt.NDArray[np.bool_]], bool]:
+    """Masks of a file on the reference, and whether they had to be resampled for that."""
+    facts = file.facts
+    # A file that cannot be read is no question for a person.
+    stack = stack_of(facts, reference)
+    if facts.frame_of_reference_uid not in {reference.frame_of_reference_uid, *same_frames}:
+        raise HeldError(
+            f"it lies in frame of reference {facts.frame_of_reference_uid or 'without UID'}, the "
+            f"result in {reference.frame_of_reference_uid}; a person must say whether they agree"
+        )
+    return onto_reference(draw(file.dataset, facts, stack, mapped), stack.geometry, reference)
 
 
 def drops_empty_segments(facts: SegFacts) -> bool:
