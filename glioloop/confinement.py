@@ -61,8 +61,8 @@ def run(
     try:
         return inference.run(task, arguments, given.wall_s, None, module, given)
     except failures.OutOfMemoryError as error:
-        gib = given.memory_bytes / 2**30
-        raise RefusedError(f"{what} takes more than {gib:g} GiB to open: {ADVICE}") from error
+        most = given.memory_bytes >> 20
+        raise RefusedError(f"{what} takes more than {most} MiB to open: {ADVICE}") from error
     except inference.ChildDiedError as error:
         raise HeldError(f"opening {what} ended the process that did it ({error}): {ADVICE}") from (
             error

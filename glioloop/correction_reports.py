@@ -1,20 +1,25 @@
 """What a correction yields for the archive: a report of the corrected outline, and what came of it.
 
-It names who corrected. The patient's other studies are compared with the corrected volumes.
+It names who corrected. The patient's other studies are compared with the corrected volumes. Each
+report of a result takes the place of the last one, so that the archive shows one line of them: that
+of the result, that of each correction, and that of what counts again when one was withdrawn.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from dicomseg.identity import PRODUCT
-from glioloop import history, inference, jobs, results
+from glioloop import confinement, history, jobs, results
+from glioloop.confinement import named
 from glioloop.delivery import Deliveries
 from glioloop.judging import files_of
-from glioloop.ledger_schema import CorrectionRow, CorrectionState
+from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
 from glioloop.lessons import lesson_json
 from glioloop.site import Site
 from study.errors import GlioloopError
@@ -23,8 +28,10 @@ logger = logging.getLogger(__name__)
 
 TOLD = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """States of a correction that a report is made of: it was taken, whatever was learnt from it."""
-TASK_MINUTES = 10
-"""Wall clock of measuring and writing."""
+SERIES_NUMBER = 904
+"""(0020,0011) *Series Number*."""
+LIMITS = replace(confinement.LIMITS, cpu_s=480, wall_s=600.0)
+"""Of measuring and writing."""
 
 
 class CorrectionReports:
@@ -35,7 +42,7 @@ class CorrectionReports:
         self._deliveries = deliveries
 
     def give(self, sop_instance_uid: str) -> None:
-        """Report a correction that was taken.
+        """Report a correction that was taken, or what counts again where it was withdrawn.
 
         Part of a job: each step is recorded, and safe to repeat.
         """
@@ -47,24 +54,57 @@ class CorrectionReports:
         self._deliveries.start(report_id, names)
 
     def plan(self, sop_instance_uid: str) -> dict[str, Any] | None:
-        """What is to be written; None where the correction was not taken."""
+        """What is to be written; None where nothing new is to be told."""
         site = self._site
         row = site.ledger.correction(sop_instance_uid)
-        if row.state not in TOLD or row.result_id is None:
+        if row.result_id is None:
             return None
-        result = site.results.report(row.result_id)
-        learnt = f"{row.sop_instance_uid}\x00{row.head}\x00{row.label_map}"
-        report_id = hashlib.sha256(f"correction\x00{learnt}".encode()).hexdigest()[:32]
-        before = {**result["identity"], "kind": "report", "predecessor": None}
-        superseded = results.identity_of(before)
+        withdrawn = row.state == CorrectionState.WITHDRAWN
+        if not withdrawn and row.state not in TOLD:
+            return None
+        told = site.results.reports(row.result_id)
+        if withdrawn and (not told or told[-1]["seg"] != sop_instance_uid):
+            return None  # what it said is not what the archive shows last
+        outlined = self._newest(row.result_id) if withdrawn else row
+        learnt = [outlined.sop_instance_uid, outlined.head, outlined.label_map] if outlined else []
+        said = _digest([row.result_id, learnt, sop_instance_uid if withdrawn else ""])
+        # The job of a crash, or of a person who asks again, makes no second report of the same.
+        before = told[:-1] if told and told[-1]["said"] == said else told
+        supersedes = before[-1]["report_id"] if before else row.result_id
+        report_id = _digest([said, supersedes])
+        warnings = [_why_again(outlined)] if withdrawn else [_outcome(row)]
+        return {
+            "report_id": report_id,
+            "result_id": row.result_id,
+            "entry": {
+                "report_id": report_id,
+                "seg": outlined.sop_instance_uid if outlined else "",
+                "said": said,
+            },
+            "study_uid": row.study_uid,
+            "folder": str(site.results.path(report_id, ".").absolute()),
+            "lesson": lesson_json(site, outlined) if outlined else None,
+            "own_seg": str(site.results.path(row.result_id, results.SEG).absolute()),
+            "sender": outlined.calling_ae if outlined else "",
+            **self._about(row, report_id, supersedes, warnings, manual=outlined is not None),
+        }
+
+    def _about(
+        self,
+        row: CorrectionRow,
+        report_id: str,
+        supersedes: str,
+        warnings: list[str],
+        *,
+        manual: bool,
+    ) -> dict[str, Any]:
+        """Images, identity and words of a report."""
+        site = self._site
+        result = site.results.report(str(row.result_id))
         others = history.of_patient(
             site, result["patient_key"] if result["same_person"] else None, row.study_uid
         )
         return {
-            "report_id": report_id,
-            "study_uid": row.study_uid,
-            "folder": str(site.results.path(report_id, ".").absolute()),
-            "lesson": lesson_json(site, row),
             "series": files_of(site, row.study_uid, result["instances"]),
             "identity": {
                 "result_id": report_id,
@@ -72,39 +112,50 @@ class CorrectionReports:
                 "model_version": result["identity"]["model_version"],
                 "head_version": result["identity"]["head_version"],
                 "created": datetime.now(UTC).isoformat(),
-                "kind": "report",
-                "algorithm_type": "MANUAL",
-                "series_number": 904,
-                "note": "corrected",
-                "predecessor": {
-                    "study_uid": row.study_uid,
-                    "series_uid": superseded.series_uid,
-                    "sop_instance_uid": superseded.sop_instance_uid,
-                    "sop_class_uid": results.SR_SOP_CLASS,
-                },
+                "kind": results.REPORT_KIND,
+                "algorithm_type": "MANUAL" if manual else "AUTOMATIC",
+                "series_number": SERIES_NUMBER,
+                "note": "corrected" if manual else "correction withdrawn",
+                "predecessor": results.predecessor(row.study_uid, supersedes, results.REPORT_KIND),
             },
             "told": {
-                "warnings": [_outcome(row)],
+                "warnings": warnings,
                 "others": [point.as_json() for point in others],
                 "study_date": result.get("study_date", ""),
-                "supersedes": "",
             },
-            "sender": row.calling_ae,
         }
+
+    def _newest(self, result_id: str) -> CorrectionRow | None:
+        """The newest correction of a result that is taken for one."""
+        known = self._site.ledger.corrections(*LEARNT)
+        return next((c for c in reversed(known) if c.result_id == result_id), None)
 
     def write(self, sop_instance_uid: str, plan: dict[str, Any]) -> bool:
         """The report, in a child process; False where it cannot be made, which is noted."""
         ledger = self._site.ledger
         row = ledger.correction(sop_instance_uid)
         try:
-            found = inference.run("report_correction", plan, 60 * TASK_MINUTES)
+            found = confinement.run("report_correction", plan, named(sop_instance_uid), LIMITS)
         except GlioloopError as error:
             logger.error("correction %s has no report: %s", sop_instance_uid, error)  # noqa: TRY400
-            said = {"no_report": str(error)}
-        else:
-            said = {"volumes_ml": found["volumes_ml"]}
-        ledger.set_correction(sop_instance_uid, report={**row.report, **said})
-        return "volumes_ml" in said
+            ledger.set_correction(sop_instance_uid, report={**row.report, "no_report": str(error)})
+            return False
+        if plan["entry"]["seg"] == sop_instance_uid:
+            said = {**row.report, "volumes_ml": found["volumes_ml"]}
+            ledger.set_correction(sop_instance_uid, report=said)
+        self._site.results.add_report(plan["result_id"], plan["entry"])
+        return True
+
+
+def _digest(value: Any) -> str:
+    """32 hex digits of a JSON value."""
+    return hashlib.sha256(json.dumps(["correction", value]).encode()).hexdigest()[:32]
+
+
+def _why_again(outlined: CorrectionRow | None) -> str:
+    """Why there is a report after a correction was withdrawn."""
+    again = "the correction before it" if outlined else f"{PRODUCT}'s own outline"
+    return f"A person withdrew the correction that was reported last: this is {again}."
 
 
 def _outcome(row: CorrectionRow) -> str:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dicomseg.content import content_digest
-from dicomseg.facts import SegFacts, read_facts
+from dicomseg.facts import SegFacts
+from dicomseg.identity import LABEL_MAP_KIND, series_uid_for, uid_for
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
-from glioloop import inference, jobs, results
+from glioloop import confinement, jobs, model_networks, model_refits, results
+from glioloop.confinement import named
 from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
 from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
-from glioloop.lessons import lesson_json
 from glioloop.models import BASE
 from glioloop.site import Site
-from study.errors import GlioloopError, RefusedError
+from study.errors import GlioloopError, HeldError, RefusedError
 from study.patient import PatientKey, patient_key
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,9 @@ class Corrections:
     def take(self, row: CorrectionRow) -> None:
         """Decide what a SEG is, and queue what follows."""
         try:
-            facts = read_facts(Path(row.path))
+            facts = confinement.facts(Path(row.path), named(row.sop_instance_uid))
             found = self._recognise(row, facts)
-        except RefusedError as error:
+        except (RefusedError, HeldError) as error:
             self._set(row, CorrectionState.HELD, f"it is not usable: {error}")
             return
         if found.kind is Kind.ECHO:
@@ -67,14 +68,11 @@ class Corrections:
         waiting = self._site.ledger.corrections(CorrectionState.LEARNING)
         if not waiting:
             return
-        board = Board(self._site.settings.database)
-        try:
+        with closing(Board(self._site.settings.database)) as board:
             queued = board.queued()
             for row in waiting:
                 if f"{JOB}:{row.sop_instance_uid}" not in queued:
-                    start_again(board, row)
-        finally:
-            board.close()
+                    start_again(self._site, board, row)
 
     def adapt(self, sop_instance_uid: str) -> None:
         """Body of the job."""
@@ -94,23 +92,14 @@ class Corrections:
         row = site.ledger.correction(sop_instance_uid)
         if row.state != CorrectionState.LEARNING or row.result_id is None:
             return {"state": row.state, "reason": row.reason}
-        lessons = self._lessons(row)
-        wanted = site.settings.adaptation
-        arguments = {
-            "lessons": [lesson_json(site, lesson) for lesson in lessons],
-            "options": site.inference_options(),
-            "voxels": wanted.voxels,
-            "largest_loss": wanted.largest_loss,
-            "largest_drift": wanted.largest_drift,
-        }
+        rows = self._lessons(row)
         site.ledger.began(row.result_id, row.study_uid, "adapt")
-        limit_s = 60 * site.settings.inference.wall_clock_minutes
         try:
-            fit = inference.run("learn", arguments, limit_s)
+            fit = model_refits.fit_head(site, rows)
         except GlioloopError as error:
             self.hold(sop_instance_uid, str(error))
             return {"state": CorrectionState.HELD, "reason": str(error)}
-        return self._settle(row, lessons, fit)
+        return self._settle(row, rows, fit)
 
     def hold(self, sop_instance_uid: str, reason: str) -> None:
         """A person must look at it; unless one decided about it meanwhile."""
@@ -139,6 +128,7 @@ class Corrections:
         assert row.patient_key is not None  # noqa: S101 - it was queued under one
         key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
         used = self._site.models.patient(key).in_use(backbone)
+        model_networks.keep(self._site)
         made = self._site.models.accept(
             key,
             parent=used.number if used else BASE,
@@ -147,11 +137,12 @@ class Corrections:
             corrections=tuple(sorted(lesson.sop_instance_uid for lesson in lessons)),
             metrics=fit["metrics"],
             software=metadata.version("glioloop"),
+            began_at=min(lesson.received_at for lesson in lessons),
         )
         name = self._site.models.patient(key).name(made.number)
         state = CorrectionState.ACCEPTED
         if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):
-            self._site.models.use(key, made.parent, backbone)
+            self._site.models.rollback(key, backbone)
             withdrawn = ledger.correction(uid)
             return {"state": withdrawn.state, "reason": withdrawn.reason}
         return {"state": state, "reason": reason}
@@ -164,33 +155,53 @@ class Corrections:
         """Ask dicomseg, with all results that the SEG could be about."""
         secret, issuers = self._site.secret, self._site.settings.listener.issuers
         candidates = [r for r in self._site.ledger.results() if _may_concern(facts, r)]
+        before = self._corrections_of(candidates, row.sop_instance_uid)
+        paths = [Path(one.path) for one in (row, *before)]
+        content, *known = confinement.contents(paths, named(row.sop_instance_uid))
+        corrections: dict[str | None, dict[str, str]] = {}
+        for one, digest in zip(before, known, strict=True):
+            corrections.setdefault(one.result_id, {})[one.sop_instance_uid] = digest
         # Many viewers drop the issuer of the Patient ID; then the ID alone is compared.
         whole = bool(facts.issuer or issuers.get(row.calling_ae))
         issuer = facts.issuer or issuers.get(row.calling_ae, "")
+        patient = patient_key(secret, issuer if whole else "", facts.patient_id)
+        theirs = {
+            r.result_id: patient
+            for r in candidates
+            if self._site.is_theirs(r.patient_key, r.patient_id_key, patient, whole=whole)
+        }
         return recognise(
             facts,
-            content_digest(Path(row.path)),
-            [self._known(r, row, whole=whole) for r in candidates],
-            patient=patient_key(secret, issuer if whole else "", facts.patient_id),
+            content,
+            [
+                self._known(r, corrections.get(r.result_id, {}), theirs.get(r.result_id))
+                for r in candidates
+            ],
+            patient=patient,
             at_learn=row.called_ae == self._site.settings.listener.learn_ae_title,
         )
 
-    def _known(self, result: ResultRow, row: CorrectionRow, *, whole: bool) -> KnownResult:
-        """A result as recognition needs it."""
-        before = [
-            c
-            for c in self._site.ledger.corrections(*LEARNT)
-            if c.result_id == result.result_id and c.sop_instance_uid != row.sop_instance_uid
-        ]
+    def _corrections_of(self, found: list[ResultRow], but: str) -> list[CorrectionRow]:
+        """Known corrections of some results, but for one."""
+        ids = {result.result_id for result in found}
+        known = self._site.ledger.corrections(*LEARNT)
+        return [c for c in known if c.result_id in ids and c.sop_instance_uid != but]
+
+    def _known(
+        self, result: ResultRow, corrections: Mapping[str, str], patient: PatientKey | None
+    ) -> KnownResult:
+        """A result as recognition needs it; ``patient`` where it is the SEG's own."""
         store = self._site.results
         labels = labels_from_file(store.path(result.result_id, results.LABELS))
+        label_map = store.path(result.result_id, results.LABEL_MAP)
         return known_result(
             store.path(result.result_id, results.SEG),
             result_id=result.result_id,
-            patient=result.patient_key if whole else result.patient_id_key,
+            patient=patient,
             created=result.created_at,
             geometry=labels.geometry,
-            corrections={c.sop_instance_uid: content_digest(Path(c.path)) for c in before},
+            corrections=corrections,
+            copies=[label_map] if label_map.is_file() else [],
         )
 
     def _why_not_learn(self, result: ResultRow) -> str:
@@ -204,10 +215,11 @@ class Corrections:
     def _lessons(self, row: CorrectionRow) -> list[CorrectionRow]:
         """The newest correction of each result of the patient."""
         newest: dict[str, CorrectionRow] = {}
+        theirs = self._site.models.keys_of(PatientKey(str(row.patient_key)))
         for known in self._site.ledger.corrections(*LEARNT):
             mine = known.sop_instance_uid == row.sop_instance_uid
             waiting = known.state == CorrectionState.LEARNING and not mine
-            if known.patient_key == row.patient_key and known.result_id and not waiting:
+            if known.patient_key in theirs and known.result_id and not waiting:
                 newest[known.result_id] = known
         return sorted(newest.values(), key=lambda known: known.received_at)
 
@@ -216,7 +228,8 @@ class Corrections:
         job_id = f"{JOB}:{sop_instance_uid}"
         if jobs.ended(job_id):  # other bytes came under its UID
             job_id = jobs.fresh_id(job_id)
-        jobs.start(JOB, sop_instance_uid, job_id=job_id, serial=result.patient_key)
+        serial = self._site.models.owner(PatientKey(str(result.patient_key)))
+        jobs.start(JOB, sop_instance_uid, job_id=job_id, serial=serial)
 
     def _set(self, row: CorrectionRow, state: CorrectionState, reason: str, **values: Any) -> None:
         """Write what became of a SEG."""
@@ -224,18 +237,21 @@ class Corrections:
         self._site.ledger.set_correction(row.sop_instance_uid, state=state, reason=reason, **values)
 
 
-def start_again(board: Board, row: CorrectionRow) -> str:
+def start_again(site: Site, board: Board, row: CorrectionRow) -> str:
     """Queue the job of a correction under a fresh id, which is returned."""
     job_id = jobs.fresh_id(f"{JOB}:{row.sop_instance_uid}")
-    board.start(JOB, row.sop_instance_uid, job_id=job_id, serial=row.patient_key)
+    serial = site.models.owner(PatientKey(row.patient_key)) if row.patient_key else None
+    board.start(JOB, row.sop_instance_uid, job_id=job_id, serial=serial)
     return job_id
 
 
 def _may_concern(facts: SegFacts, result: ResultRow) -> bool:
     """Whether a SEG lies in the study of a result, or names it."""
     named = {*facts.predecessors, *facts.referenced_instances, facts.sop_instance_uid}
+    label_map = uid_for(result.result_id, LABEL_MAP_KIND)
+    label_map_series = series_uid_for(result.result_id, LABEL_MAP_KIND)
     return (
         result.study_uid == facts.study_uid
-        or result.sop_instance_uid in named
-        or result.series_uid == facts.series_uid
+        or not named.isdisjoint({result.sop_instance_uid, label_map})
+        or facts.series_uid in {result.series_uid, label_map_series}
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
-from dicomseg.facts import read_facts
-from glioloop import label_map
+from glioloop import confinement, label_map
 from glioloop.corrections import start_again
 from glioloop.jobs import Board
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
-from glioloop.models import BASE, HeadVersion, PatientModels
+from glioloop.models import BASE
 from glioloop.site import Site
 from study.errors import RefusedError
 from study.patient import PatientKey, patient_key
@@ -53,11 +53,11 @@ def accept(
     result = site.ledger.result(chosen)
     if result.patient_key is None:
         raise RefusedError("the patient of that result has no usable Patient ID")
-    facts = read_facts(Path(row.path))
-    if patient_key(site.secret, "", facts.patient_id) != result.patient_id_key:
+    facts = confinement.facts(Path(row.path), confinement.named(sop_instance_uid))
+    own = patient_key(site.secret, "", facts.patient_id)
+    if not site.is_theirs(result.patient_key, result.patient_id_key, own, whole=False):
         raise RefusedError("the SEG is another patient's than the result")
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         site.ledger.set_correction(
             sop_instance_uid,
             state=CorrectionState.LEARNING,
@@ -68,9 +68,7 @@ def accept(
             label_map={**row.label_map, **named},
             report={},
         )
-        return start_again(board, site.ledger.correction(sop_instance_uid))
-    finally:
-        board.close()
+        return start_again(site, board, site.ledger.correction(sop_instance_uid))
 
 
 def reject(site: Site, sop_instance_uid: str) -> None:
@@ -109,33 +107,38 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
     )
     key = PatientKey(row.patient_key)
     used = _point_elsewhere(site, key, sop_instance_uid)
-    others = [other for other in ledger.corrections(*LEARNT) if other.patient_key == key]
-    if not others or used is None:
-        return used or "no model had learnt from it"
-    return f"{used}; {_learn_again(site, others[-1])} fits one to the other corrections"
+    theirs = site.models.keys_of(key)
+    others = [other for other in ledger.corrections(*LEARNT) if other.patient_key in theirs]
+    said = used or "no model had learnt from it"
+    if others and used is not None:
+        said = f"{said}; {_learn_again(site, others[-1])} fits one to the other corrections"
+    _report_again(site, row)
+    return said
 
 
 def _point_elsewhere(site: Site, key: PatientKey, sop_instance_uid: str) -> str | None:
     """Use a version that knows nothing of a SEG; None where the one in use does not either."""
     models = site.models.patient(key)
+    withdrawn = {c.sop_instance_uid for c in site.ledger.corrections(CorrectionState.WITHDRAWN)}
     said = None
     for backbone in models.current:
         used = models.in_use(backbone)
         if used is None or sop_instance_uid not in used.corrections:
             continue
-        number = _ancestor_without(site, models, used)
-        site.models.use(key, number, backbone)
+        number = models.ancestor_without(used.number, withdrawn)
+        if number == BASE:
+            site.models.use_nothing(key, backbone)
+        else:
+            site.models.use(key, number, backbone)
         said = f"the patient's next study is segmented with head {models.name(number)}"
     return said
 
 
-def _ancestor_without(site: Site, models: PatientModels, version: HeadVersion) -> int:
-    """The nearest version that one was made from, and that no withdrawn correction taught."""
-    withdrawn = {c.sop_instance_uid for c in site.ledger.corrections(CorrectionState.WITHDRAWN)}
-    number = version.number
-    while number != BASE and withdrawn & set(models.version(number).corrections):
-        number = models.version(number).parent
-    return number
+def _report_again(site: Site, row: CorrectionRow) -> None:
+    """Queue the job that takes the report of a withdrawn correction back, where there is one."""
+    if row.result_id is not None and site.results.reports(row.result_id):
+        with closing(Board(site.settings.database)) as board:
+            start_again(site, board, row)
 
 
 def _learn_again(site: Site, row: CorrectionRow) -> str:
@@ -145,8 +148,5 @@ def _learn_again(site: Site, row: CorrectionRow) -> str:
         state=CorrectionState.LEARNING,
         reason="learnt from again, because another correction was withdrawn",
     )
-    board = Board(site.settings.database)
-    try:
-        return start_again(board, row)
-    finally:
-        board.close()
+    with closing(Board(site.settings.database)) as board:
+        return start_again(site, board, row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import closing
 
 import pydicom
 
@@ -39,7 +40,7 @@ class Deliveries:
         names = [
             destination.name
             for destination in self._site.settings.destinations
-            if store.objects(result_id, destination.objects)
+            if store.objects(result_id, destination.objects, destination.encoding)
         ]
         for name in names:
             if self._site.ledger.delivery(result_id, name) is None:
@@ -84,7 +85,7 @@ class Deliveries:
             self._put(result_id, destination, study_uid, DeliveryState.OBSOLETE, reason)
             return reason
         try:
-            files = store.objects(result_id, at.objects)
+            files = store.objects(result_id, at.objects, at.encoding)
             if not files:
                 raise scu.DeliveryError(
                     f"there is no object of {result_id} in the data folder: is it all there?"
@@ -116,8 +117,7 @@ class Deliveries:
         waiting = self._site.ledger.deliveries(DeliveryState.WAITING)
         if not waiting:
             return
-        board = Board(self._site.settings.database)
-        try:
+        with closing(Board(self._site.settings.database)) as board:
             queued = board.queued()
             for row in waiting:
                 usual = job_id(row.result_id, row.destination)
@@ -129,8 +129,6 @@ class Deliveries:
                 elif usual not in queued:
                     fresh = jobs.fresh_id(usual)
                     board.start(JOB, row.result_id, row.destination, job_id=fresh)
-        finally:
-            board.close()
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
         """Stop trying, and show it."""

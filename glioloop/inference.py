@@ -40,6 +40,12 @@ ANSWER = b"answer "
 MOST_BYTES = 64 << 20
 """No answer is longer: a header of 20,000 frames has some 10 MB."""
 
+HINTS = {
+    "SIGKILL": ": most often the machine ran out of memory",
+    "SIGXCPU": ": it used up the processor time that it was given",
+}
+"""What a signal that ended a child tells."""
+
 OUTCOMES: Mapping[str, type[GlioloopError]] = {
     "HeldError": HeldError,
     "NotInScopeError": NotInScopeError,
@@ -138,8 +144,7 @@ def _death(name: str, code: int | None) -> str:
     """Why a child left no answer."""
     if code is not None and code < 0:
         what = signal.Signals(-code).name
-        hint = ": most often the machine ran out of memory" if what == "SIGKILL" else ""
-        return f"{name} was killed by {what}{hint}"
+        return f"{name} was killed by {what}{HINTS.get(what, '')}"
     return f"{name} ended with exit code {code} and no answer; the log says more"
 
 
@@ -185,7 +190,8 @@ def _confine(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(what)
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (least, least))
+        # Above the soft limit of time comes SIGXCPU, which says what it was; SIGKILL would not.
+        resource.setrlimit(what, (least, hard if what == resource.RLIMIT_CPU else least))
 
 
 def _end_with_parent() -> None:

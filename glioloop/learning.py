@@ -3,62 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from converter.grid import resample
-from dicomseg.facts import read_facts
-from dicomseg.read import CorrectedSeg, Original, read_seg
+from converter.parts import read_part
+from converter.volume import to_volume
 from engine.adapt import Fit, FitSettings, fit_head
 from engine.inference import features_at
 from engine.sampling import FeatureSample, sample_voxels
-from glioloop import durable, label_file, results
+from glioloop import durable, label_file, outlines, pipeline, results
 from glioloop.kept import Kept
-from glioloop.label_map import tissues
+from glioloop.lessons import Lesson
 from glioloop.networks import Networks, Options
-from study.volume import Volume
+from study.errors import RefusedError
+from study.tissue import Role
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A correction and the result that it corrects.
-
-    Parameters
-    ----------
-    result
-        Folder of the result, with its labels, SEG and kept inputs.
-    seg
-        The correction's file.
-    sample
-        Where the sample of its features is kept; made when missing.
-    label_map
-        A person's decision: label of a segment to name of a tissue, or ``none``.
-    looked_at
-        A person has looked, and found it right however unlikely.
-    """
-
-    result: Path
-    seg: Path
-    sample: Path
-    label_map: Mapping[str, str]
-    looked_at: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        values = asdict(self)
-        return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Lesson:
-        """Undo `to_json`."""
-        paths = {name: Path(values[name]) for name in ("result", "seg", "sample")}
-        return cls(**{**values, **paths})
 
 
 def learn(
@@ -74,7 +36,7 @@ def learn(
     Parameters
     ----------
     lessons
-        One for each corrected result.
+        One for each corrected result, read already (`glioloop.confinement.outline`).
     networks, options
         As the results were made with.
     settings
@@ -86,10 +48,8 @@ def learn(
 
     Raises
     ------
-    HeldError
-        If a correction cannot be read without a person's decision.
     RefusedError
-        If a correction is damaged, or there is nothing in it to learn from.
+        If there is nothing in a correction to learn from.
     """
     samples = []
     for number, lesson in enumerate(lessons):
@@ -99,20 +59,6 @@ def learn(
 
         samples.append(_sample(lesson, networks, options, voxels, tell))
     return fit_head(networks.head, samples, settings)
-
-
-def read_correction(lesson: Lesson, kept: Kept) -> tuple[CorrectedSeg, Volume]:
-    """A correction on the grid of its T1gd series, and the labels that it corrects."""
-    labels = label_file.labels_from_file(lesson.result / results.LABELS)
-    ours = read_facts(lesson.result / results.SEG)
-    corrected = read_seg(
-        lesson.seg,
-        kept.source,
-        original=Original(labels.array.astype(np.uint8), ours.segments),
-        overrides=tissues(lesson.label_map),
-        suspicious=lesson.looked_at,
-    )
-    return corrected, labels
 
 
 def _sample(
@@ -128,15 +74,16 @@ def _sample(
         known = FeatureSample.from_npz(lesson.sample.read_bytes())
         if known.backbone_sha256 == backbone:
             return known
-    kept = Kept.from_file(lesson.result / results.KEPT)
-    corrected, labels = read_correction(lesson, kept)
+    kept = _inputs(lesson, networks)
+    labels = label_file.labels_from_file(lesson.result / results.LABELS)
+    outlined = outlines.from_file(lesson.outline)
     base = resample(labels, kept.grid, order="nearest").array.astype(np.uint8)
     masks = {
         tissue: resample(labels.with_array(mask), kept.grid, order="nearest").array > 0.5
-        for tissue, mask in corrected.masks.items()
+        for tissue, mask in outlined.items()
     }
     chosen = sample_voxels(
-        base, masks, corrected.outlined, kept.brain, kept.grid.spacing, budget=voxels
+        base, masks, frozenset(outlined), kept.brain, kept.grid.spacing, budget=voxels
     )
     features = features_at(
         networks.backbone,
@@ -148,4 +95,24 @@ def _sample(
     )
     made = chosen.with_features(features, backbone)
     durable.write(lesson.sample, made.to_npz())
+    return made
+
+
+def _inputs(lesson: Lesson, networks: Networks) -> Kept:
+    """The inputs of a lesson for these networks, made again where they are another network's."""
+    manifest = networks.manifest
+    wanted = (manifest.spacing_mm, manifest.normalisation)
+    again = lesson.result / f"kept-{manifest.backbone_sha256[:16]}.npz"
+    for path in (lesson.kept, again):
+        if path.is_file() and (known := Kept.from_file(path)).fits(*wanted):
+            return known
+    if not lesson.series:
+        raise RefusedError(
+            f"the inputs kept of result {lesson.result.name} are no inputs of model {manifest.name}"
+            f" {manifest.version} ({wanted[0]:g} mm, {wanted[1]}), and its images are gone: send"
+            " the study again"
+        )
+    volumes = {Role(role): to_volume(read_part(f)) for role, f in lesson.series.items()}
+    made = pipeline.prepare(volumes, networks)
+    durable.write(again, made.to_bytes())
     return made

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from glioloop import durable, inference, label_map, results
+from dicomseg.identity import SEG_KIND
+from glioloop import confinement, durable, label_map, results
 from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries, job_id
 from glioloop.jobs import Board
@@ -25,8 +27,6 @@ from study.tissue import Role
 CALLING_AE = "WEB"
 """What stands for an AE title where a correction came over the web page."""
 GZIP = b"\x1f\x8b"
-TASK_MINUTES = 5
-"""Wall clock of reading and encoding."""
 
 
 @dataclass(frozen=True)
@@ -105,23 +105,15 @@ def _encoded(site: Site, result: ResultRow, upload: Upload, folder: Path) -> Pat
         "numbers": None if numbers is None else [[n, t] for n, t in numbers.items()],
         "created": datetime.now(UTC).isoformat(),
         "creator": upload.by,
-        "predecessor": {
-            "study_uid": result.study_uid,
-            "series_uid": result.series_uid,
-            "sop_instance_uid": result.sop_instance_uid,
-            "sop_class_uid": results.SEG_SOP_CLASS,
-        },
+        "predecessor": results.predecessor(result.study_uid, result.result_id, SEG_KIND),
     }
-    inference.run("seg_of_mask", arguments, 60 * TASK_MINUTES)
+    confinement.run("seg_of_mask", arguments, "the mask")
     return folder / "seg.dcm"
 
 
 def _deliver(site: Site, study_uid: str, delivery_id: str, content: bytes) -> None:
     """Send the SEG to where the images are."""
     durable.once(site.results.path(delivery_id, results.SEG), lambda: content)
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         for name in Deliveries(site).begin(delivery_id, study_uid):
             board.start(DELIVER, delivery_id, name, job_id=job_id(delivery_id, name))
-    finally:
-        board.close()

@@ -23,7 +23,7 @@ from dicomseg.answer_page import answer
 from dicomseg.capture import write_captures
 from dicomseg.delivered import Decisions
 from dicomseg.encode import encode_seg
-from dicomseg.identity import Predecessor, ResultIdentity
+from dicomseg.identity import LABEL_MAP_KIND, Predecessor, ResultIdentity
 from dicomseg.lesions import Measurements
 from dicomseg.preview import montage
 from dicomseg.report import Report, Sources, measure_seg, write_report, write_text_report
@@ -35,8 +35,8 @@ from study.errors import GlioloopError
 from study.tissue import Role, Tissue
 from study.volume import Volume
 
-REPORT_NUMBER, PICTURES_NUMBER = 902, 903
-"""(0020,0011) *Series Number* of report and pictures; the SEG's is 901."""
+REPORT_NUMBER, PICTURES_NUMBER, LABEL_MAP_NUMBER = 902, 903, 906
+"""(0020,0011) *Series Number* of report, pictures and label map; the SEG's is 901."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Told:
         (0008,0020) *Study Date* of this one; empty where it has none.
     supersedes
         Id of the older result of the same study that this one takes the place of; empty for none.
+    supersedes_report
+        Id under which the latest report of that result lies.
     corrected_by
         Who outlined it; empty for a network's own.
     """
@@ -61,6 +63,7 @@ class Told:
     others: tuple[Point, ...] = ()
     study_date: str = ""
     supersedes: str = ""
+    supersedes_report: str = ""
     corrected_by: str = field(default="", repr=False)
 
     @classmethod
@@ -92,6 +95,8 @@ def write(
     chosen: Mapping[Role, Series],
     identity: ResultIdentity,
     told: Told,
+    *,
+    label_map: bool = False,
 ) -> list[str]:
     """Write what a result delivers.
 
@@ -107,11 +112,13 @@ def write(
         Of the SEG; those of the others derive from it.
     told
         What else there is to tell.
+    label_map
+        Whether the SEG is written as a label map, too.
 
     Returns
     -------
     list of str
-        Why a report or a picture could not be made: the SEG is delivered all the same.
+        Why a label map, a report or a picture could not be made: the SEG is delivered all the same.
 
     Raises
     ------
@@ -121,12 +128,17 @@ def write(
     sources = {role: headers_of(series) for role, series in chosen.items()}
     grid = sources[Role.T1GD]
     durable.once(folder / results.SEG, lambda: encode_seg(labels, grid, identity))
+    problems = []
+    if label_map:
+        try:
+            failures.guarded(_write_label_map, folder, labels, grid, identity, told.supersedes)
+        except GlioloopError as error:
+            problems.append(f"label map: {error}")
     seg = pydicom.dcmread(folder / results.SEG)
     try:
         measured = failures.guarded(measure_seg, seg, sources)
     except GlioloopError as error:
-        return [f"measure_seg: {error}"]
-    problems = []
+        return [*problems, f"measure_seg: {error}"]
     for write_some, given in (
         (_write_report, (seg, sources, identity, told, measured)),
         (_write_pictures, (chosen[Role.T1GD], grid[0], labels, identity, told, measured)),
@@ -136,6 +148,29 @@ def write(
         except GlioloopError as error:
             problems.append(f"{write_some.__name__.strip('_')}: {error}")
     return problems
+
+
+def _write_label_map(
+    folder: Path,
+    labels: Volume,
+    grid: Sequence[Dataset],
+    identity: ResultIdentity,
+    supersedes: str,
+) -> None:
+    """The SEG as a label map: another object, of the same outline and tracking UIDs."""
+    before = identity.predecessor
+    if (
+        supersedes
+        and before is not None
+        and (folder.parent / supersedes / results.LABEL_MAP).is_file()
+    ):
+        before = Predecessor(**results.predecessor(before.study_uid, supersedes, LABEL_MAP_KIND))
+    named = replace(
+        identity, kind=LABEL_MAP_KIND, series_number=LABEL_MAP_NUMBER, predecessor=before
+    )
+    durable.once(
+        folder / results.LABEL_MAP, lambda: encode_seg(labels, grid, named, encoding="LABELMAP")
+    )
 
 
 def _write_report(
@@ -148,7 +183,7 @@ def _write_report(
 ) -> None:
     """The structured report."""
     report = Report(measured, told.warnings, tuple(map(_earlier, told.others)))
-    named = _report_identity(folder, identity, told.supersedes)
+    named = _report_identity(folder, identity, told.supersedes_report)
     durable.once(folder / results.SR, lambda: write_report(seg, sources, named, report))
 
 
@@ -174,14 +209,14 @@ def write_correction(
     told: Told,
     spoken: Spoken,
 ) -> None:
-    """Write the report of a corrected SEG, which takes the place of the result's.
+    """Write the report of a corrected SEG, or of a result's own after a correction was withdrawn.
 
     Parameters
     ----------
     folder
         Where it is written.
     seg_file
-        The corrected SEG as it came.
+        The corrected SEG as it came, or the result's own.
     chosen
         The series that the result was made from.
     identity
@@ -242,7 +277,7 @@ def write_answer(
     folder: Path, source: Dataset, identity: ResultIdentity, sentences: Sequence[str]
 ) -> None:
     """Write the page and the report that say why a study was not segmented."""
-    named = replace(identity, kind="report", series_number=REPORT_NUMBER)
+    named = replace(identity, kind=results.REPORT_KIND, series_number=REPORT_NUMBER)
     durable.once(folder / results.SR, lambda: write_text_report(source, named, sentences))
     page = answer("This study was not segmented", sentences, version=identity.model_version)
     write_pages(folder, [page], source, identity, "not segmented")
@@ -260,19 +295,14 @@ def write_pages(
 
 
 def _report_identity(folder: Path, identity: ResultIdentity, supersedes: str) -> ResultIdentity:
-    """Identity of a result's report, which takes the place of the older result's report."""
-    named = replace(identity, kind="report", series_number=REPORT_NUMBER, predecessor=None)
+    """Identity of a result's report, which takes the place of the older result's latest one."""
+    kind = results.REPORT_KIND
+    named = replace(identity, kind=kind, series_number=REPORT_NUMBER, predecessor=None)
     older_report = folder.parent / supersedes / results.SR
     if not supersedes or identity.predecessor is None or not older_report.is_file():
         return named
-    older = replace(named, result_id=supersedes)
-    before = Predecessor(
-        identity.predecessor.study_uid,
-        older.series_uid,
-        older.sop_instance_uid,
-        results.SR_SOP_CLASS,
-    )
-    return replace(named, predecessor=before)
+    before = results.predecessor(identity.predecessor.study_uid, supersedes, kind)
+    return replace(named, predecessor=Predecessor(**before))
 
 
 def _day(text: str) -> date:

@@ -10,21 +10,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pydicom
-
 from converter.identify import identify
+from converter.parts import headers_of
 from converter.series import Series
 from converter.volume import to_volume
-from dicomseg.facts import read_facts
 from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import choice, durable, learning, objects, pipeline, results
+from glioloop import choice, confinement, durable, learning, objects, pipeline, results
 from glioloop.folders import studies
 from glioloop.history import study_date
 from glioloop.label_file import labels_to_bytes
+from glioloop.lessons import Lesson
 from glioloop.mask_files import is_mask_file, seg_of_mask
+from glioloop.model_groups import groups_of
 from glioloop.models import BASE
 from glioloop.networks import Networks, Options, prepare_networks
 from glioloop.results import Choice, Recipe
@@ -83,7 +83,7 @@ class Offline:
             raise RefusedError(f"a mask names no study, and {images} holds {len(found)}: give one")
         (series,) = found.values()
         t1gd = self._chosen(series, networks)[Role.T1GD]
-        sources = [pydicom.dcmread(i.path, stop_before_pixels=True) for i in t1gd.instances]
+        sources = headers_of(t1gd)
         made = seg_of_mask(correction, sources, numbers=numbers, created=datetime.now(UTC))
         with TemporaryDirectory(prefix="glioloop-") as folder:
             seg = Path(folder) / "mask.dcm"
@@ -94,7 +94,7 @@ class Offline:
         self, seg: Path, found: Mapping[str, list[Series]], networks: Networks
     ) -> dict[str, Any]:
         """Adapt a patient's model from a SEG."""
-        facts = read_facts(seg)
+        facts = confinement.facts(seg, "the SEG")
         if facts.study_uid not in found:
             raise RefusedError(f"the SEG belongs to study {facts.study_uid}, not among the images")
         chosen = self._chosen(found[facts.study_uid], networks)
@@ -109,7 +109,9 @@ class Offline:
             into = Path(folder)
             made = self._write(facts.study_uid, chosen, networks, None, "base", into)
             result = Path(made["folder"])
-            lesson = learning.Lesson(result, seg, result / "sample.npz", {}, looked_at=True)
+            names = (result / "outline.npz", result / "sample.npz")
+            lesson = Lesson(result, seg, *names, label_map={}, looked_at=True)
+            confinement.outline(lesson.to_json(), "the SEG")
             fit = learning.learn(
                 [lesson],
                 networks,
@@ -147,10 +149,12 @@ class Offline:
             key = None if base else self._site.patient(chosen[Role.T1GD].header, "")
             head, name = None, "base"
             if key is not None:
-                models = self._site.models.patient(key)
-                used = models.in_use(networks.manifest.backbone_sha256)
+                groups = groups_of(
+                    chosen[Role.T1GD].header, "", self._site.settings.adaptation.groups
+                )
+                used = self._site.models.used(key, networks.manifest.backbone_sha256, groups)
                 if used is not None:
-                    head, name = Head.from_json(json.dumps(used.head)), models.name(used.number)
+                    head, name = Head.from_json(json.dumps(dict(used.version.head))), used.name
             yield self._write(study_uid, chosen, networks, head, name, into)
 
     def _chosen(self, series: list[Series], networks: Networks) -> Mapping[Role, Series]:

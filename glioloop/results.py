@@ -18,12 +18,22 @@ from typing import Any
 
 from converter.parts import references
 from converter.series import Series
-from dicomseg.identity import Predecessor, ResultIdentity
+from dicomseg.identity import (
+    LABEL_MAP_KIND,
+    SEG_KIND,
+    Predecessor,
+    ResultIdentity,
+    series_uid_for,
+    uid_for,
+)
+from dicomseg.write import Encoding
 from glioloop import durable
 from study.errors import RefusedError
 from study.tissue import Role
 
 SEG = "seg.dcm"
+LABEL_MAP = "label-map.dcm"
+"""The SEG's outline once more, as a Label Map Segmentation, where a destination wants it so."""
 SR = "report.dcm"
 ANSWER = "answer.json"
 """Beside an answer: it is sent only while its study has no result."""
@@ -33,11 +43,23 @@ LABELS = "labels.npz"
 KEPT = "kept.npz"
 FACTS = "facts.json"
 REPORT = "report.json"
+REPORTS = "reports.json"
+"""What was reported of a result after its own report: of its corrections, the latest last."""
 
 SEG_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 """Segmentation Storage."""
+LABEL_MAP_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
+"""Label Map Segmentation Storage."""
 SR_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
 """Comprehensive SR Storage."""
+REPORT_KIND = "report"
+"""Kind of a report among the objects of a result, as in `ResultIdentity`."""
+SOP_CLASSES = {
+    SEG_KIND: SEG_SOP_CLASS,
+    LABEL_MAP_KIND: LABEL_MAP_SOP_CLASS,
+    REPORT_KIND: SR_SOP_CLASS,
+}
+"""Kind of an object that a newer one may supersede, and its SOP class."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +146,9 @@ class ResultStore:
             durable.write(path, content)
         return path
 
-    def objects(self, result_id: str, wanted: Collection[str]) -> list[Path]:
+    def objects(
+        self, result_id: str, wanted: Collection[str], encoding: Encoding = "BINARY"
+    ) -> list[Path]:
         """Files that are delivered, the SEG first.
 
         Parameters
@@ -133,9 +157,14 @@ class ResultStore:
             Of the result.
         wanted
             ``"seg"``, ``"report"``, ``"pictures"``, as in `glioloop.settings.Destination`.
+        encoding
+            Of the SEG, as there. What was made before a destination wanted label maps, and masks
+            that a person uploaded, have none: then it is the SEG as it is.
         """
-        kinds = {SEG: "seg", SR: "report"}
-        found = self.path(result_id, ".").glob("*.dcm")
+        as_label_map = encoding == "LABELMAP" and self.has(result_id, LABEL_MAP)
+        kinds = {LABEL_MAP if as_label_map else SEG: "seg", SR: "report"}
+        other = SEG if as_label_map else LABEL_MAP
+        found = [path for path in self.path(result_id, ".").glob("*.dcm") if path.name != other]
         order = [*kinds]
         return sorted(
             (path for path in found if kinds.get(path.name, "pictures") in wanted),
@@ -153,10 +182,52 @@ class ResultStore:
         found: dict[str, Any] = json.loads(self.path(result_id, REPORT).read_text())
         return found
 
+    def reports(self, result_id: str) -> list[dict[str, str]]:
+        """What was reported of a result after its own report, the latest last.
+
+        Each has the ``report_id`` under which it lies, the SOP Instance UID of the ``seg`` that it
+        is of (empty: the result's own), and ``said``, a digest of all that it tells.
+        """
+        path = self.path(result_id, REPORTS)
+        found: list[dict[str, str]] = json.loads(path.read_text()) if path.is_file() else []
+        return found
+
+    def add_report(self, result_id: str, entry: Mapping[str, str]) -> None:
+        """Note a report; noting the latest again changes nothing."""
+        known = self.reports(result_id)
+        if not known or known[-1] != entry:
+            written = json.dumps([*known, dict(entry)], indent=1).encode()
+            durable.write(self.path(result_id, REPORTS), written)
+
+    def latest_report(self, result_id: str) -> str:
+        """Id under which the latest report of a result lies: its own, or a correction's."""
+        known = self.reports(result_id)
+        return known[-1]["report_id"] if known else result_id
+
     def finished(self) -> Iterator[str]:
         """Ids of the results whose report is written."""
         for path in sorted(self._folder.glob(f"*/{REPORT}")):
             yield path.parent.name
+
+
+def predecessor(study_uid: str, result_id: str, kind: str) -> dict[str, str]:
+    """An object that a newer one supersedes: `Predecessor`, as JSON.
+
+    Parameters
+    ----------
+    study_uid
+        (0020,000D) *Study Instance UID*.
+    result_id
+        Of the result, or of the report, that it belongs to.
+    kind
+        A key of `SOP_CLASSES`.
+    """
+    return {
+        "study_uid": study_uid,
+        "series_uid": series_uid_for(result_id, kind),
+        "sop_instance_uid": uid_for(result_id, kind),
+        "sop_class_uid": SOP_CLASSES[kind],
+    }
 
 
 def identity_of(values: Mapping[str, Any]) -> ResultIdentity:

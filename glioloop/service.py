@@ -11,16 +11,18 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from glioloop import corrections, delivery, durable, failures, jobs, studies
+from glioloop import corrections, delivery, durable, failures, jobs, model_refits, studies
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.judging import JOB, Judge
 from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.model_refits import Refits
 from glioloop.settings import Settings
 from glioloop.site import Site, open_site
 from glioloop.studies import Studies
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-"""The ticker looks at least so often, and at once when something arrives."""
+"""The tickers look at least so often, and at once when something arrives."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._wake = threading.Event()
+        self._wake, self._seg_came = threading.Event(), threading.Event()
         self._ending = threading.Event()
         self._look_again: dict[str, tuple[float, float]] = {}
         self.site: Site = open_site(settings)
@@ -66,8 +68,11 @@ class Service:
         self._judge = Judge(self.site)
         self._corrections = Corrections(self.site, deliveries)
         jobs.register(JOB, "infer", self._studies.infer)
+        jobs.register(studies.ANSWER, studies.ANSWER_LANE, self._studies.answer)
         jobs.register(corrections.JOB, "adapt", self._corrections.adapt)
+        self._refits = Refits(self.site)
         jobs.register(delivery.JOB, "deliver", deliveries.deliver)
+        jobs.register(model_refits.JOB, model_refits.LANE, self._refits.refit)
 
     def start(self) -> Ports:
         """Begin to listen and to work; returns where.
@@ -83,9 +88,15 @@ class Service:
         self._restore(inbox)
         jobs.run(settings.database, settings.node)
         self._corrections.resume()
+        self._refits.resume()
         self._deliveries.resume()
-        self._ticker = threading.Thread(target=self._tick_for_ever, name="ticker", daemon=True)
-        self._ticker.start()
+        # A SEG that takes minutes to open must not keep studies waiting.
+        self._tickers = [
+            threading.Thread(target=self._repeat, args=args, name=args[0].__name__, daemon=True)
+            for args in ((self.tick, self._wake), (self.take_segs, self._seg_came))
+        ]
+        for ticker in self._tickers:
+            ticker.start()
         self._web = WebServer(application(self.site, self.wake), settings.web)
         self._scp: Scp = scp.start(self._scp_config(), inbox, self._received, self._is_full)
         ports = Ports(self._scp.port, self._web.start())
@@ -96,21 +107,28 @@ class Service:
     def stop_listening(self) -> None:
         """Accept nothing more, and begin nothing more."""
         self._ending.set()
-        self._wake.set()
+        self._wake_tickers()
         self._scp.stop()
         self._web.stop()
-        self._ticker.join(5)
+        for ticker in self._tickers:
+            ticker.join(5)
 
     def stop(self) -> None:
         """End; what is half done goes on at the next start."""
         self.stop_listening()
         jobs.stop()
         self.site.ledger.close()
+        self.site.models.close()
 
     def wake(self) -> None:
-        """Let the ticker look at once."""
+        """Let the tickers look at once."""
         self._look_again.clear()
+        self._wake_tickers()
+
+    def _wake_tickers(self) -> None:
+        """End their pause."""
         self._wake.set()
+        self._seg_came.set()
 
     def _restore(self, inbox: Inbox) -> None:
         """Enter what the files say and the ledger lost."""
@@ -141,7 +159,7 @@ class Service:
                 f" {type(error).__name__}"
             ) from error
         if fresh:
-            self._wake.set()
+            self._wake_tickers()
 
     def _is_full(self) -> bool:
         """Whether the disk is too full to accept more."""
@@ -165,26 +183,19 @@ class Service:
         """What the log says about where it listens."""
         return ports.dicom, self._settings.web.host, ports.web
 
-    def _tick_for_ever(self) -> None:
-        """Body of the ticker."""
+    def _repeat(self, look: Callable[[float], None], wake: threading.Event) -> None:
+        """Body of a ticker."""
         while not self._ending.is_set():
-            self._wake.wait(TICK_S)
-            self._wake.clear()
+            wake.wait(TICK_S)
+            wake.clear()
             try:
-                failures.guarded(self.tick, time.time())
+                failures.guarded(look, time.time())
             except GlioloopError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says where
 
     def tick(self, now: float) -> None:
-        """One look at everything that waits for a decision."""
+        """One look at every study that waits for a decision."""
         self._studies.give_up(jobs.given_up())
-        for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
-            try:
-                failures.guarded(self._corrections.take, correction)
-            except GlioloopError as error:
-                # One that cannot be judged must not keep others from it.
-                held = {"state": CorrectionState.HELD, "reason": f"it could not be judged: {error}"}
-                self.site.ledger.set_correction(correction.sop_instance_uid, **held)
         for study in self.site.ledger.unsettled():
             last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
             if last == study.last_arrival and now < again:
@@ -196,3 +207,16 @@ class Service:
                 self.site.ledger.set_study(study.study_uid, **state)
                 continue
             self._look_again[study.study_uid] = (study.last_arrival, when or 0.0)
+
+    def take_segs(self, now: float) -> None:
+        """One look at every SEG that waits for a decision."""
+        del now
+        for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
+            if self._ending.is_set():
+                return
+            try:
+                failures.guarded(self._corrections.take, correction)
+            except GlioloopError as error:
+                # One that cannot be judged must not keep others from it.
+                held = {"state": CorrectionState.HELD, "reason": f"it could not be judged: {error}"}
+                self.site.ledger.set_correction(correction.sop_instance_uid, **held)

@@ -79,6 +79,8 @@ class Destination(Part):
         "pictures",
     )
     """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
+    encoding: Literal["BINARY", "LABELMAP"] = "BINARY"
+    """how it gets SEGs: `BINARY` (every viewer shows it), `LABELMAP` (Label Map Segmentation)"""
 
 
 class Completeness(Part):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from dicomseg.identity import SEG_KIND
 from glioloop import choice as choosing
 from glioloop import history, inference, jobs, model_forgetting, model_networks, results
 from glioloop.answers import Answers
@@ -27,6 +28,8 @@ from study.tissue import Role
 
 logger = logging.getLogger(__name__)
 
+ANSWER, ANSWER_LANE = "answer", "deliver"
+"""The job that answers a study whose own job cannot: where it crashed, it must not run again."""
 PAUSE_S = 2.0
 """Between two looks whether the patient's adaptations are done."""
 AGAIN_S = 30.0
@@ -91,6 +94,10 @@ class Studies:
             if attempt < attempts:
                 jobs.sleep(AGAIN_S)
         raise FailedError(outcome["reason"])
+
+    def answer(self, study_uid: str, reason: str) -> None:
+        """Body of the job `ANSWER`."""
+        self._answers.give(study_uid, reason)
 
     # -- its steps: safe to repeat, JSON in and out --------------------------------------------
 
@@ -169,7 +176,9 @@ class Studies:
             "model_version": manifest["version"],
             "head_version": head,
             "created": datetime.now(UTC).isoformat(),
-            "predecessor": _predecessor(study_uid, made),
+            "predecessor": results.predecessor(study_uid, made[0].result_id, SEG_KIND)
+            if made
+            else None,
             "note": plan["without"],
         }
         return {
@@ -230,7 +239,9 @@ class Studies:
                 "others": [point.as_json() for point in others],
                 "study_date": recipe["study_date"],
                 "supersedes": recipe["supersedes"],
+                "supersedes_report": self._latest_report(recipe["supersedes"]),
             },
+            "label_map": any(d.encoding == "LABELMAP" for d in self._site.settings.destinations),
         }
         limit_s = 60 * self._site.settings.inference.wall_clock_minutes
         for problem in inference.run("encode", arguments, limit_s)["problems"]:
@@ -267,11 +278,12 @@ class Studies:
         for job_id in job_ids:
             kind, study_uid, *_ = f"{job_id}:".split(":")
             if kind == JOB:
-                self.fail(
-                    study_uid,
+                reason = (
                     f"its job ended the whole process {jobs.CRASHES[JOB]} times and is not tried"
-                    f" again by itself; when the cause is mended: glioloop jobs retry {study_uid}",
+                    f" again by itself; when the cause is mended: glioloop jobs retry {study_uid}"
                 )
+                self.fail(study_uid, reason)
+                jobs.start(ANSWER, study_uid, reason, job_id=f"{ANSWER}:{job_id}")
 
     # -- small things --------------------------------------------------------------------------
 
@@ -294,6 +306,10 @@ class Studies:
         state = StudyState.DELIVERED if done else StudyState.SEGMENTED
         reason = self._site.results.report(made).get("without", "")
         self._site.ledger.set_study(study_uid, state=state, reason=reason)
+
+    def _latest_report(self, result_id: str) -> str:
+        """Id under which the latest report of a result lies; empty for no result."""
+        return self._site.results.latest_report(result_id) if result_id else ""
 
     def _task_arguments(self, study_uid: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """What every task of a result needs: exactly the files that were chosen."""
@@ -323,18 +339,6 @@ def enter_result(site: Site, result_id: str) -> None:
             created_at=identity.created.timestamp(),
         )
     )
-
-
-def _predecessor(study_uid: str, made: Sequence[ResultRow]) -> dict[str, str] | None:
-    """The SEG of the same study that a new one supersedes."""
-    if not made:
-        return None
-    return {
-        "study_uid": study_uid,
-        "series_uid": made[0].series_uid,
-        "sop_instance_uid": made[0].sop_instance_uid,
-        "sop_class_uid": results.SEG_SOP_CLASS,
-    }
 
 
 def _warnings(plan: Mapping[str, Any]) -> list[str]:

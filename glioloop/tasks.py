@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,18 +16,18 @@ from typing import Any
 
 import pydicom
 
-from converter.series import Series, read_series
+from converter.parts import headers_of, read_part
 from dicomseg.identity import Predecessor
 from dicomseg.measure import volumes_of
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import durable, learning, mask_files, objects, pipeline, results
+from glioloop import durable, learning, mask_files, objects, outlines, pipeline, results
 from glioloop.kept import Kept
 from glioloop.label_file import labels_from_file, labels_to_bytes
 from glioloop.label_map import tissues
+from glioloop.lessons import Lesson
 from glioloop.networks import Options, prepare_networks
-from study.errors import FailedError
-from study.tissue import Role
+from study.tissue import TUMOUR_TISSUES, Role
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
     options (fields of `glioloop.networks.Options`). Answers with what facts.json holds.
     """
     folder = Path(arguments["folder"])
-    chosen = {Role(role): _series(paths) for role, paths in arguments["series"].items()}
+    chosen = {Role(role): read_part(files) for role, files in arguments["series"].items()}
     options = _options(arguments["options"])
     networks = prepare_networks(options)
     head = Head.from_json(arguments["head"]) if arguments["head"] else None
@@ -63,15 +63,17 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
 def encode(arguments: Answer, progress: Progress) -> Answer:
     """Encode labels.npz as SEG, report and pictures.
 
-    ``arguments``: folder, series, identity (fields of `ResultIdentity`), told (of `objects.Told`).
+    ``arguments``: folder, series, identity (fields of `ResultIdentity`), told (of `objects.Told`),
+    label_map (whether a destination wants one).
     """
     del progress
     folder = Path(arguments["folder"])
-    chosen = {Role(role): _series(paths) for role, paths in arguments["series"].items()}
+    chosen = {Role(role): read_part(files) for role, files in arguments["series"].items()}
     labels = labels_from_file(folder / results.LABELS)
     identity = results.identity_of(arguments["identity"])
     told = objects.Told.from_json(arguments["told"])
-    return {"problems": objects.write(folder, labels, chosen, identity, told)}
+    wanted = arguments["label_map"]
+    return {"problems": objects.write(folder, labels, chosen, identity, told, label_map=wanted)}
 
 
 def answer(arguments: Answer, progress: Progress) -> Answer:
@@ -95,7 +97,7 @@ def seg_of_mask(arguments: Answer, progress: Progress) -> Answer:
     created, creator, predecessor (fields of `Predecessor`).
     """
     del progress
-    sources = [pydicom.dcmread(path, stop_before_pixels=True) for path in arguments["sources"]]
+    sources = headers_of(read_part(arguments["sources"]))
     numbers = arguments["numbers"]
     encoded = mask_files.seg_of_mask(
         Path(arguments["mask"]),
@@ -112,37 +114,41 @@ def seg_of_mask(arguments: Answer, progress: Progress) -> Answer:
 def report_correction(arguments: Answer, progress: Progress) -> Answer:
     """Write the report of a corrected SEG; answers with the corrected volumes of the tissues.
 
-    ``arguments``: folder, lesson (`learning.Lesson`), series, identity, told, sender (AE title).
+    ``arguments``: folder, lesson (`Lesson`; null: the result's own SEG counts again), own_seg,
+    series, identity, told, sender (AE title).
     """
     del progress
-    lesson = learning.Lesson.from_json(arguments["lesson"])
-    kept = Kept.from_file(lesson.result / results.KEPT)
-    corrected, original = learning.read_correction(lesson, kept)
+    told = objects.Told.from_json(arguments["told"])
+    if arguments["lesson"] is None:
+        _report(arguments, Path(arguments["own_seg"]), told, objects.Spoken(TUMOUR_TISSUES, {}))
+        return {"volumes_ml": {}}
+    lesson = Lesson.from_json(arguments["lesson"])
+    corrected, original = outlines.read_correction(lesson, Kept.from_file(lesson.kept).source)
     labels = original.with_array(corrected.labels(original.array))
     # A name stays between files: arguments of a job are kept.
     people = corrected.facts.people or (f"sent by {arguments['sender']}",)
-    told = replace(objects.Told.from_json(arguments["told"]), corrected_by=", ".join(people))
-    objects.write_correction(
-        Path(arguments["folder"]),
-        lesson.seg,
-        {Role(role): _series(paths) for role, paths in arguments["series"].items()},
-        results.identity_of(arguments["identity"]),
-        told,
-        objects.Spoken(sorted(corrected.outlined), tissues(lesson.label_map)),
-    )
+    spoken = objects.Spoken(sorted(corrected.outlined), tissues(lesson.label_map))
+    _report(arguments, lesson.seg, replace(told, corrected_by=", ".join(people)), spoken)
     found = volumes_of(labels).tissues
     return {"volumes_ml": {tissue.name.lower(): volume for tissue, volume in found.items()}}
+
+
+def _report(arguments: Answer, seg: Path, told: objects.Told, spoken: objects.Spoken) -> None:
+    """Write the report of a SEG."""
+    chosen = {Role(role): read_part(files) for role, files in arguments["series"].items()}
+    identity = results.identity_of(arguments["identity"])
+    objects.write_correction(Path(arguments["folder"]), seg, chosen, identity, told, spoken)
 
 
 def learn(arguments: Answer, progress: Progress) -> Answer:
     """Fit a patient's head.
 
-    ``arguments``: lessons (`learning.Lesson`), options, voxels, largest_loss, largest_drift.
+    ``arguments``: lessons (`Lesson`), options, voxels, largest_loss, largest_drift.
     """
     options = _options(arguments["options"])
     networks = prepare_networks(options)
     fit = learning.learn(
-        lessons=[learning.Lesson.from_json(lesson) for lesson in arguments["lessons"]],
+        lessons=[Lesson.from_json(lesson) for lesson in arguments["lessons"]],
         networks=networks,
         options=options,
         settings=FitSettings(
@@ -166,14 +172,6 @@ def learn(arguments: Answer, progress: Progress) -> Answer:
             "voxels": fit.voxels,
         },
     }
-
-
-def _series(paths: Sequence[str]) -> Series:
-    """One series, of exactly these files."""
-    found = read_series([Path(path) for path in paths])
-    if len(found) != 1 or len(found[0].instances) != len(paths):
-        raise FailedError(f"the {len(paths)} files of a chosen series are no longer one series")
-    return found[0]
 
 
 def _options(values: Mapping[str, Any]) -> Options:

@@ -75,6 +75,14 @@ def write_study(folder: Path, number: int = 1, **attributes: Any) -> Study:
     return Study(uid, files)
 
 
+def said(item: Dataset) -> str:
+    """All text and numbers of a content tree."""
+    own = [str(item.get("TextValue", ""))]
+    own += [str(value.NumericValue) for value in item.get("MeasuredValueSequence", [])]
+    own += [said(child) for child in item.get("ContentSequence", [])]
+    return " ".join(filter(None, own))
+
+
 def write_slice(folder: Path, study_uid: str, series: int, k: int, **attributes: Any) -> Path:
     """Write one image."""
     image = Dataset()
@@ -249,6 +257,11 @@ class World:
         ports = self.service.start()
         self.dicom, self.web = ports.dicom, ports.web
         return self.service
+
+    def stored(self, result_id: str, name: str) -> Dataset:
+        """An object of a result as it is kept."""
+        assert self.service is not None
+        return dcmread(self.service.site.results.path(result_id, name))
 
     def stop(self) -> None:
         """End the service."""

@@ -84,7 +84,7 @@ def test_each_hostile_seg_is_refused_before_it_takes_memory(
 
 
 def test_the_bomb_is_small(good: tuple[Volume, bytes]) -> None:
-    assert len(label_map_bomb(good[1])) < 150 * 1024
+    assert len(label_map_bomb(good[1])) < 300 * 1024
 
 
 def test_numbers_of_segments_need_not_count_from_one(
@@ -100,7 +100,7 @@ def test_several_hundred_damaged_copies_are_read_or_refused(
     good: tuple[Volume, bytes], tmp_path: Path
 ) -> None:
     labels, seg = good
-    copies = list(damaged(seg, 400, seed=20260114))
+    copies = list(damaged(seg, 250, seed=20260114))
     found = opened(labels.geometry, written(tmp_path, copies))
     kinds = [kind for _, kind, _ in found["opened"]]
     unforeseen = [one for one in found["opened"] if one[1] == "FailedError"]
@@ -111,17 +111,18 @@ def test_several_hundred_damaged_copies_are_read_or_refused(
     assert found["peak_bytes"] < 400 * MIB
 
 
-def test_a_million_items_are_more_than_a_seg_is_given(
+def test_half_a_million_items_are_more_than_a_seg_is_given(
     good: tuple[Volume, bytes], tmp_path: Path
 ) -> None:
     _, seg = good
     later = seg.index(b"\x10\x00\x10\x00PN")
-    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 2_000_000
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
     many = b"\x08\x00\x40\x11SQ\0\0" + len(items).to_bytes(4, "little") + items
     path = tmp_path / "many.dcm"
     path.write_bytes(seg[:later] + many + seg[later:])
-    with pytest.raises(RefusedError, match=rf"{UID} takes more than 0\.390625 GiB to open: send"):
-        confinement.run("facts", {"seg": str(path)}, UID, SMALL, confinement.SEG_TASKS)
+    tiny = replace(SMALL, memory_bytes=50 * MIB)
+    with pytest.raises(RefusedError, match=rf"{UID} takes more than 50 MiB to open: send"):
+        confinement.run("facts", {"seg": str(path)}, UID, tiny, confinement.SEG_TASKS)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_decoder_that_sleeps_is_ended_by_the_clock_on_the_wall() -> None:
 
 
 def test_a_decoder_that_asks_for_more_and_more_is_told_so() -> None:
-    with pytest.raises(RefusedError, match=r"takes more than 0\.390625 GiB"):
+    with pytest.raises(RefusedError, match=r"takes more than 400 MiB"):
         confinement.run("outline", {}, UID, SMALL, "opening_tasks")
 
 

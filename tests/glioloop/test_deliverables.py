@@ -9,8 +9,8 @@ import httpx
 import nibabel as nib
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
-from small_world import NAME, PATIENT_ID, World, write_study
+from pydicom import dcmread
+from small_world import NAME, PATIENT_ID, World, said, write_study
 
 from converter.series import read_series
 from converter.volume import to_volume
@@ -34,19 +34,6 @@ def _complete(world: World) -> None:
     world.network.complete = True
 
 
-def stored(world: World, result_id: str, name: str) -> Dataset:
-    assert world.service is not None
-    return dcmread(world.service.site.results.path(result_id, name))
-
-
-def said(item: Dataset) -> str:
-    """All text and numbers of a content tree."""
-    own = [str(item.get("TextValue", ""))]
-    own += [str(value.NumericValue) for value in item.get("MeasuredValueSequence", [])]
-    own += [said(child) for child in item.get("ContentSequence", [])]
-    return " ".join(filter(None, own))
-
-
 def delivered(world: World, *, number: int = 1, **attributes: Any) -> str:
     """Send a study and wait for its result; the result's id."""
     assert world.service is not None
@@ -59,8 +46,8 @@ def delivered(world: World, *, number: int = 1, **attributes: Any) -> str:
 def test_a_result_is_a_seg_a_report_and_a_picture(world: World) -> None:
     world.start()
     result = delivered(world)
-    report, picture = stored(world, result, "report.dcm"), stored(world, result, "picture-01.dcm")
-    assert world.archived == [stored(world, result, "seg.dcm").SOPInstanceUID]
+    report, picture = world.stored(result, "report.dcm"), world.stored(result, "picture-01.dcm")
+    assert world.archived == [world.stored(result, "seg.dcm").SOPInstanceUID]
     assert world.others == [
         (COMPREHENSIVE_SR, report.SOPInstanceUID),
         (CAPTURE, picture.SOPInstanceUID),
@@ -81,7 +68,7 @@ def test_a_destination_gets_only_what_it_wants(world: World) -> None:
     result = delivered(world)
     assert len(world.archived) == 1
     assert world.others == []
-    assert stored(world, result, "report.dcm").Modality == "SR"
+    assert world.stored(result, "report.dcm").Modality == "SR"
 
 
 def test_the_second_date_is_compared_with_the_first(world: World) -> None:
@@ -91,8 +78,8 @@ def test_the_second_date_is_compared_with_the_first(world: World) -> None:
     names = [path.name for path in service.site.results.objects(second, ("pictures",))]
     assert names == ["picture-01.dcm", "picture-02.dcm"]
     assert len(service.site.results.objects(first, ("pictures",))) == 1
-    evidence = str(stored(world, second, "report.dcm").ContentSequence)
-    assert stored(world, first, "seg.dcm").SOPInstanceUID in evidence
+    evidence = str(world.stored(second, "report.dcm").ContentSequence)
+    assert world.stored(first, "seg.dcm").SOPInstanceUID in evidence
 
 
 def test_another_birth_date_is_compared_with_nobody(world: World) -> None:
@@ -100,7 +87,7 @@ def test_another_birth_date_is_compared_with_nobody(world: World) -> None:
     delivered(world, number=1, StudyDate="20260101")
     other = delivered(world, number=2, StudyDate="20260401", PatientBirthDate="19700101")
     assert len(service.site.results.objects(other, ("pictures",))) == 1
-    assert "The birth date differs" in said(stored(world, other, "report.dcm"))
+    assert "The birth date differs" in said(world.stored(other, "report.dcm"))
 
 
 def test_a_newer_report_takes_the_place_of_the_older(world: World) -> None:
@@ -110,9 +97,9 @@ def test_a_newer_report_takes_the_place_of_the_older(world: World) -> None:
     overview.request_study(service.site, study_uid)
     world.until(lambda: len(world.archived) == 2)
     newer = service.site.ledger.results(study_uid)[0].result_id
-    (before,) = stored(world, newer, "report.dcm").PredecessorDocumentsSequence
+    (before,) = world.stored(newer, "report.dcm").PredecessorDocumentsSequence
     named = before.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-    assert named.ReferencedSOPInstanceUID == stored(world, first, "report.dcm").SOPInstanceUID
+    assert named.ReferencedSOPInstanceUID == world.stored(first, "report.dcm").SOPInstanceUID
 
 
 def test_a_held_study_gets_a_page_and_a_report_that_say_why(world: World) -> None:
@@ -123,7 +110,7 @@ def test_a_held_study_gets_a_page_and_a_report_that_say_why(world: World) -> Non
     assert sorted(sop_class for sop_class, _ in world.others) == sorted((CAPTURE, BASIC_TEXT_SR))
     world.until(lambda: [d.state for d in service.site.ledger.deliveries()] == ["delivered"])
     (row,) = service.site.ledger.deliveries()
-    answer = stored(world, row.result_id, "report.dcm")
+    answer = world.stored(row.result_id, "report.dcm")
     assert "FLAIR is missing: none of 2 series is one." in said(answer)
     assert answer.StudyInstanceUID == study.uid
     assert world.state(study.uid)[0] == "held"
@@ -141,7 +128,23 @@ def test_a_study_that_failed_is_answered_too(world: World) -> None:
     world.until_state(study, "failed")
     world.until(lambda: len(world.others) == 2)
     (row,) = service.site.ledger.deliveries()
-    assert "out of memory" in said(stored(world, row.result_id, "report.dcm"))
+    assert "out of memory" in said(world.stored(row.result_id, "report.dcm"))
+
+
+def test_a_study_whose_job_was_given_up_is_answered_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It crashed the process too often, so another job has to say so."""
+    service, study = world.start(), write_study(world.folder / "in")
+    world.network.failures = [FailedError("out of memory"), FailedError("out of memory")]
+    world.send(study.every())
+    world.until_state(study, "failed")
+    world.until(lambda: len(world.others) == 2)
+    ids = iter([[f"infer:{study.uid}:abc"]])
+    monkeypatch.setattr("glioloop.jobs.given_up", lambda: next(ids, []))
+    world.until(lambda: len(world.others) == 4)
+    newest = service.site.ledger.deliveries()[0].result_id
+    assert "ended the whole process 5 times" in said(world.stored(newest, "report.dcm"))
 
 
 def test_answers_can_be_switched_off(world: World) -> None:
@@ -177,16 +180,16 @@ def test_a_correction_yields_a_report_that_names_who_corrected(world: World) -> 
         {"necrosis": 0.0, "edema": 168.0, "enhancing": 48.0}
     )
     (delivery,) = [d for d in service.site.ledger.deliveries() if d.result_id != result]
-    report = stored(world, delivery.result_id, "report.dcm")
+    report = world.stored(delivery.result_id, "report.dcm")
     assert report.SOPClassUID == COMPREHENSIVE_SR
     assert "Curie" in str(report.ContentSequence)
     assert "learnt from this correction" in said(report)
     (before,) = report.PredecessorDocumentsSequence
     named = before.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-    assert named.ReferencedSOPInstanceUID == stored(world, result, "report.dcm").SOPInstanceUID
+    assert named.ReferencedSOPInstanceUID == world.stored(result, "report.dcm").SOPInstanceUID
     # From now on the corrected volumes count.
     later = delivered(world, number=2, StudyDate="20260401")
-    assert "48" in said(stored(world, later, "report.dcm"))
+    assert "48" in said(world.stored(later, "report.dcm"))
 
 
 def test_a_correction_that_cannot_be_reported_is_learnt_from_all_the_same(
@@ -219,7 +222,7 @@ def test_a_withdrawn_correction_no_longer_counts(world: World) -> None:
     (row,) = service.site.ledger.corrections()
     decisions.withdraw(service.site, row.sop_instance_uid)
     later = delivered(world, number=2, StudyDate="20260401")
-    assert row.sop_instance_uid not in str(stored(world, later, "report.dcm").ContentSequence)
+    assert row.sop_instance_uid not in str(world.stored(later, "report.dcm").ContentSequence)
 
 
 def test_no_table_or_path_names_the_patient_or_who_corrected(world: World) -> None:

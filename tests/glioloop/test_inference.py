@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from glioloop import inference
+from glioloop.inference import ChildDiedError
 from study.errors import FailedError, HeldError, RefusedError
 
 TESTS = Path(__file__).parents[1]
@@ -35,8 +36,12 @@ def test_the_answer_comes_from_another_polite_process() -> None:
         ("hold", HeldError, "FLAIR is ambiguous"),
         ("refuse", RefusedError, "no brain was found"),
         ("fail", FailedError, "the device is gone"),
-        ("die", FailedError, "die was killed by SIGKILL: most often the machine ran out of memory"),
-        ("leave", FailedError, "leave ended with exit code 7 and no answer"),
+        (
+            "die",
+            ChildDiedError,
+            "die was killed by SIGKILL: most often the machine ran out of memory",
+        ),
+        ("leave", ChildDiedError, "leave ended with exit code 7 and no answer"),
     ],
 )
 def test_each_end_has_its_error(task: str, kind: type[Exception], message: str) -> None:
