@@ -1,8 +1,9 @@
 """Prepares OHIF, as its authors publish it, to be served by Orthanc at ``/ohif/``.
 
 The npm package ``@ohif/app`` holds a built site that believes to lie at the root of its server.
-Here its addresses are moved, and its configuration is replaced by `ohif-config.js`. Standard
-library alone: ``python3 ohif_dist.py PACKAGE.tgz FOLDER``. `viewer.py` serves the folder.
+Here its addresses are moved, its configuration is replaced by `ohif-config.js`, and one fault is
+mended. Standard library alone: ``python3 ohif_dist.py PACKAGE.tgz FOLDER``. `viewer.py` serves the
+folder.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ CONFIGURATION = Path(__file__).with_name("ohif-config.js")
 BUILT = "package/dist/"
 """The built site inside the package."""
 
-MOVES: tuple[tuple[str, Callable[[str], str]], ...] = (
+ASSIGNED = "Object.assign(segmentationResult{}, predecessor);"
+"""Where OHIF adds to a Segmentation that it stores which one it was made from."""
+
+CHANGES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("index.html", lambda text: text.replace('="/', f'="{ROOT}')),
     ("*.css", lambda text: text.replace("url(/", f"url({ROOT}")),
-    ("*.js", lambda text: re.sub(r'(\.p ?= ?)"/"', rf'\1"{ROOT}"', text)),
     ("manifest.json", lambda text: text.replace('"/', f'"{ROOT}')),
+    ("*.js", lambda text: re.sub(r'(\.p ?= ?)"/"', rf'\1"{ROOT}"', text)),
+    # OHIF 3.13.2 adds it beside the data set, so that it is lost: what is stored names neither the
+    # SEG that was corrected, (0040,A360) *Predecessor Documents Sequence*, nor its series.
+    ("*.js", lambda text: text.replace(ASSIGNED.format(""), ASSIGNED.format(".dataset"))),
 )
-"""Files, and what moves the addresses in them; the fonts, workers and WASM hang on the last two."""
+"""Files, and what is changed in them. Fonts, workers and WASM hang on ``url`` and ``.p``."""
 
 
 class NotPreparedError(Exception):
@@ -47,13 +54,13 @@ def prepare(package: Path, folder: Path) -> None:
     Raises
     ------
     NotPreparedError
-        If the package holds no built site, or one whose addresses are written in another way.
+        If the package holds no built site, or one that is written in another way.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     unpack(package, partial)
-    for pattern, moved in MOVES:
-        move(partial, pattern, moved)
+    for pattern, changed in CHANGES:
+        change(partial, pattern, changed)
     shutil.copyfile(CONFIGURATION, partial / "app-config.js")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -75,17 +82,17 @@ def unpack(package: Path, folder: Path) -> None:
         raise NotPreparedError(f"{package.name} holds no {BUILT}index.html: it is not @ohif/app")
 
 
-def move(folder: Path, pattern: str, moved: Callable[[str], str]) -> None:
-    """Move the addresses in the files of one kind."""
-    changed = 0
+def change(folder: Path, pattern: str, changed: Callable[[str], str]) -> None:
+    """Change the files of one kind; at least one of them must need it."""
+    count = 0
     for path in folder.glob(pattern):
         text = path.read_text(encoding="utf-8")
-        if (new := moved(text)) != text:
+        if (new := changed(text)) != text:
             path.write_text(new, encoding="utf-8")
-            changed += 1
-    if not changed:
+            count += 1
+    if not count:
         raise NotPreparedError(
-            f"no {pattern} of this OHIF holds an address that could be moved to {ROOT}: "
+            f"no {pattern} of this OHIF holds what must be changed for {ROOT}: "
             "scripts/ohif names the version that is known to work"
         )
 

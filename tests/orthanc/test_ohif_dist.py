@@ -16,6 +16,7 @@ SITE = {
     "package/dist/index.html": '<script>window.PUBLIC_URL="/"</script><script src="/app.js">',
     "package/dist/app.css": "@font-face{src:url(/a1.woff2)}",
     "package/dist/app.js": '__webpack_require__.p = "/"; fetch("/else")',
+    "package/dist/seg.js": "Object.assign(segmentationResult, predecessor);",
     "package/dist/worker.js": 'n.p="/";',
     "package/dist/manifest.json": '{"src": "/assets/icon.png"}',
     "package/dist/assets/icon.png": "icon",
@@ -42,6 +43,8 @@ def test_addresses_are_moved_and_the_configuration_is_replaced(tmp_path: Path) -
     assert (made / "index.html").read_text() == html
     assert (made / "app.css").read_text() == "@font-face{src:url(/ohif/a1.woff2)}"
     assert (made / "app.js").read_text() == '__webpack_require__.p = "/ohif/"; fetch("/else")'
+    mended = "Object.assign(segmentationResult.dataset, predecessor);"
+    assert (made / "seg.js").read_text() == mended
     assert (made / "worker.js").read_text() == 'n.p="/ohif/";'
     assert (made / "manifest.json").read_text() == '{"src": "/ohif/assets/icon.png"}'
     assert (made / "assets" / "icon.png").read_text() == "icon"
@@ -65,6 +68,7 @@ def test_what_was_prepared_before_is_replaced(tmp_path: Path) -> None:
         ({"package/dist/index.html": None}, "holds no package/dist/index.html"),
         ({"package/dist/app.css": "body{}"}, r"no \*\.css of this OHIF"),
         ({"package/dist/index.html": "<script src='app.js'>"}, "no index.html of this OHIF"),
+        ({"package/dist/seg.js": "it was mended"}, r"no \*\.js of this OHIF"),
         ({"package/dist/../../else.js": "x"}, "would write to"),
         ({"package/dist//etc/else.js": "x"}, "would write to"),
     ],
