@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset, dcmread
 
 from dicomseg.identity import Predecessor, ResultIdentity
@@ -28,60 +26,13 @@ def parsed(encoded: bytes) -> Dataset:
     return dcmread(BytesIO(encoded))
 
 
-def tool(name: str) -> str:
-    """A program of dcmqi, installed beside the interpreter."""
-    return str(Path(sys.executable).parent / name)
-
-
 def errors_of_dciodvfy(path: Path) -> list[str]:
     """Lines that Debian's dicom3tools call errors."""
     run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
     return [line for line in (run.stdout + run.stderr).splitlines() if line.startswith("Error")]
 
 
-def read_by_dcmqi(path: Path, folder: Path) -> dict[int, tuple[np.ndarray, Geometry]]:
-    """Masks of each segment with their geometry, as dcmqi reads them."""
-    command = [
-        tool("segimage2itkimage"),
-        "--inputDICOM",
-        str(path),
-        "--outputDirectory",
-        str(folder),
-    ]
-    subprocess.run(command, capture_output=True, check=True)
-    found = {}
-    for file in sorted(folder.glob("*.nrrd")):
-        image = sitk.ReadImage(str(file))
-        array = sitk.GetArrayFromImage(image)
-        step = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-        affine = np.eye(4)
-        affine[:3, :3] = step[:, ::-1]
-        affine[:3, 3] = image.GetOrigin()
-        found[int(file.stem)] = (array > 0, Geometry(array.shape, affine, "any"))
-    return found
-
-
 ORIENTATIONS = ["axial", "sagittal", "coronal", "oblique"]
-
-
-@pytest.mark.parametrize("ascending", [True, False])
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_dcmqi_reads_the_same_voxels_at_the_same_places(
-    orientation, ascending, new_series, identity, tmp_path
-):
-    """Every voxel of every segment lies in dcmqi's images where it lies in the labels."""
-    series = new_series(orientation, ascending=ascending)
-    path = tmp_path / "seg.dcm"
-    path.write_bytes(write_seg(series.labels, series.instances, identity))
-    found = read_by_dcmqi(path, tmp_path)
-    assert sorted(found) == [1, 2, 3]
-    for number, (mask, geometry) in found.items():
-        meant = series.labels.geometry.world(np.argwhere(series.labels.array == number))
-        seen = geometry.world(np.argwhere(mask))
-        assert len(seen) == len(meant)
-        order_meant = np.lexsort(meant.round(2).T)
-        order_seen = np.lexsort(seen.round(2).T)
-        np.testing.assert_allclose(seen[order_seen], meant[order_meant], atol=1e-3)
 
 
 @pytest.mark.parametrize("ascending", [True, False])
@@ -94,30 +45,6 @@ def test_our_reader_gives_back_exactly_the_labels(orientation, ascending, new_se
     read = read_seg(encoded, series.labels.geometry, original=Original(series.labels.array))
     assert not read.resampled
     assert read.unchanged
-    np.testing.assert_array_equal(read.labels(), series.labels.array)
-
-
-def test_the_whole_loop_over_dcmqi_is_exact(series, identity, tmp_path):
-    """Labels to SEG to dcmqi's image and back by dcmqi gives the labels."""
-    for instance in series.instances:
-        instance.PixelData = np.zeros((20, 24), "<i2").tobytes()
-        instance.BitsAllocated = instance.BitsStored = 16
-        instance.HighBit, instance.PixelRepresentation, instance.SamplesPerPixel = 15, 1, 1
-        instance.PhotometricInterpretation = "MONOCHROME2"
-        instance.save_as(tmp_path / f"{instance.InstanceNumber}.dcm", enforce_file_format=True)
-    path = tmp_path / "seg.dcm"
-    path.write_bytes(write_seg(series.labels, series.instances, identity))
-    subprocess.run(
-        [tool("segimage2itkimage"), "--inputDICOM", str(path), "--outputDirectory", str(tmp_path),
-         "--mergeSegments", "-p", "m"], capture_output=True, check=True,
-    )  # fmt: skip
-    sources = ",".join(str(tmp_path / f"{n}.dcm") for n in range(1, 8))
-    subprocess.run(
-        [tool("itkimage2segimage"), "--inputImageList", str(tmp_path / "m-1.nrrd"),
-         "--inputDICOMList", sources, "--inputMetadata", str(tmp_path / "m-meta.json"),
-         "--outputDICOM", str(tmp_path / "back.dcm")], capture_output=True, check=True,
-    )  # fmt: skip
-    read = read_seg(tmp_path / "back.dcm", series.labels.geometry)
     np.testing.assert_array_equal(read.labels(), series.labels.array)
 
 
