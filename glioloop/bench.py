@@ -1,0 +1,104 @@
+"""What ``glioloop bench`` measures: ours beside others', in one run on one machine.
+
+A group is a module with a function ``measurements(options)``; each measurement gives figures under
+its name, as ``seg_encoding.ours_s``. Groups are imported only when they are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from study.errors import RefusedError
+
+GROUPS: Mapping[str, str] = {"seg": "glioloop.bench_seg", "models": "glioloop.bench_models"}
+"""Name of each group, and its module."""
+
+Figures = Mapping[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How it is measured.
+
+    Parameters
+    ----------
+    repeats
+        How often each is run, in turn; the median counts.
+    grid
+        (columns, rows, slices) to be measured on instead of a measurement's own.
+    patients
+        How many have a model in the store that is measured.
+    """
+
+    repeats: int = 3
+    grid: tuple[int, int, int] | None = None
+    patients: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise RefusedError(f"--repeats is {self.repeats}; at least 1 is needed")
+        if self.patients < 1:
+            raise RefusedError(f"--patients is {self.patients}; at least 1 is needed")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One comparison."""
+
+    name: str
+    title: str
+    run: Callable[[], Figures]
+
+
+def run(groups: Sequence[str], options: Options) -> Iterator[tuple[Measurement, Figures]]:
+    """Measure, one after the other.
+
+    Parameters
+    ----------
+    groups
+        Names of `GROUPS`; all where none is named.
+
+    Raises
+    ------
+    RefusedError
+        If there is no such group.
+    FailedError
+        If what ours is compared with is missing, or fails.
+    """
+    unknown = sorted(set(groups) - set(GROUPS))
+    if unknown:
+        raise RefusedError(f"nothing is measured under {unknown}; there is {', '.join(GROUPS)}")
+    for group in groups or GROUPS:
+        found: Iterable[Measurement] = importlib.import_module(GROUPS[group]).measurements(options)
+        for measurement in found:
+            yield measurement, measurement.run()
+
+
+def in_turn(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of each function, run in turn so that a busy moment meets all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, function in runs.items():
+            began = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def grid_of(text: str) -> tuple[int, int, int]:
+    """(columns, rows, slices) of ``240x240x155``.
+
+    Raises
+    ------
+    RefusedError
+        If it is not three positive numbers.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        raise RefusedError(f"--grid is {text!r}; columns, rows and slices are needed: 240x240x155")
+    columns, rows, slices = map(int, parts)
+    return columns, rows, slices

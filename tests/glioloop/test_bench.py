@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from glioloop import bench
+from glioloop.cli import build
+from study.errors import FailedError, RefusedError
+
+
+def test_seg_encoding_is_measured_beside_dcmqi():
+    """On a grid that takes no time; both files are compared voxel by voxel on the way."""
+    arguments = ["bench", "seg", "--grid", "24x20x6", "--repeats", "1", "--json"]
+    done = CliRunner().invoke(build(arguments), arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert list(found) == [
+        "seg_encoding.ours_s",
+        "seg_encoding.dcmqi_s",
+        "seg_encoding.ratio",
+        "seg_encoding.dcmqi_start_s",
+    ]
+    assert all(value > 0 for value in found.values())
+    ratio = found["seg_encoding.ours_s"] / found["seg_encoding.dcmqi_s"]
+    # Seconds are printed to the millisecond.
+    assert found["seg_encoding.ratio"] == pytest.approx(ratio, rel=0.05)
+
+
+def test_a_person_reads_names_and_figures(capsys):
+    """One line for each figure, under what was measured."""
+    arguments = ["bench", "seg", "--grid", "24x20x6", "--repeats", "1"]
+    done = CliRunner().invoke(build(arguments), arguments, catch_exceptions=False)
+    told = done.stdout or capsys.readouterr().out
+    assert "SEG of three segments on 24x20x6" in told
+    assert "seg_encoding.ratio" in told
+
+
+def test_without_dcmqi_nothing_is_compared(monkeypatch, tmp_path):
+    """It says what to install."""
+    monkeypatch.setattr("glioloop.bench_seg.PROGRAM", "itkimage2nothing")
+    options = bench.Options(1, (24, 20, 6))
+    with pytest.raises(FailedError, match=r"itkimage2nothing is missing, .* pip install dcmqi"):
+        list(bench.run(["seg"], options))
+
+
+def test_a_program_that_fails_is_told(tmp_path):
+    """With the last line that it said."""
+    from glioloop.bench_seg import _run  # noqa: PLC0415
+
+    with pytest.raises(FailedError, match=r"sh failed \(3\): no such thing"):
+        _run(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+
+@pytest.mark.parametrize("text", ["240x240", "0x1x1", "a x b x c", "240x240x155x1", "-1x2x3"])
+def test_a_grid_is_three_sizes(text):
+    with pytest.raises(RefusedError, match="columns, rows and slices are needed: 240x240x155"):
+        bench.grid_of(text)
+
+
+def test_a_grid_is_told_as_viewers_tell_it():
+    assert bench.grid_of("512x384X200") == (512, 384, 200)
+
+
+def test_unknown_groups_and_no_repeats_are_refused():
+    with pytest.raises(RefusedError, match=r"nothing is measured under \['sge'\]; there is .*seg"):
+        list(bench.run(["sge"], bench.Options()))
+    with pytest.raises(RefusedError, match="--repeats is 0"):
+        bench.Options(repeats=0)
+
+
+def test_each_is_run_in_turn(monkeypatch):
+    """Medians of what the clock says: 1, 2, 30 s and 4, 5, 6 s."""
+    took = {"a": [1.0, 30.0, 2.0], "b": [4.0, 5.0, 6.0]}
+    order, now = [], [0.0]
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
+
+    def run(name):
+        order.append(name)
+        now[0] += took[name].pop(0)
+
+    found = bench.in_turn(3, a=lambda: run("a"), b=lambda: run("b"))
+    assert order == ["a", "b", "a", "b", "a", "b"]
+    assert found == {"a": 2.0, "b": 5.0}
