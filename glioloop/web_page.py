@@ -45,7 +45,8 @@ def render(site: Site) -> str:
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glioloop</title>
 <style>
 body{{font-family:sans-serif;margin:2em}} table{{border-collapse:collapse;margin-bottom:2em}}
-td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em}}
+td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em;vertical-align:top}}
+td{{max-width:18em;overflow-wrap:anywhere}} td:has(input,button){{min-width:20em}}
 .held,.failed,.parked,.refused{{background:#fdd}}
 </style></head><body><h1>Glioloop {html.escape(metadata.version("glioloop"))}</h1>
 {_table("status", [state])}{sections}<script src="/page.js"></script></body></html>"""
@@ -55,7 +56,7 @@ def _table(name: str, rows: list[dict[str, Any]]) -> str:
     """One table; rows that wait for a person are red."""
     if not rows:
         return f"<h2>{html.escape(name)}</h2><p>none</p>"
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in rows[0])
+    head = "".join(f"<th>{html.escape(column.replace('_', ' '))}</th>" for column in rows[0])
     body = "".join(_row(name, row) for row in rows)
     return f"<h2>{html.escape(name)}</h2><table><tr>{head}</tr>{body}</table>"
 
@@ -99,4 +100,11 @@ def _form(uid: str, decisions: Iterable[str], hint: str) -> str:
 
 def _cells(values: Iterable[Any]) -> Iterable[str]:
     """Escaped cells."""
-    return (f"<td>{html.escape(str(value))}</td>" for value in values)
+    return (f"<td>{html.escape(_in_words(value))}</td>" for value in values)
+
+
+def _in_words(value: Any) -> str:
+    """A value as a person reads it; counts by state as ``held 1, delivered 3``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())
+    return "" if value is None else str(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from acceptance.scene import Scene
+from browser.ohif import PREPARED
 from glioloop.demo_studies import Study, phantom_studies
 from glioloop.phantom import write_patient
 from glioloop.private_orthanc import Orthanc, free_port
@@ -18,10 +19,6 @@ from glioloop.private_service import Service
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-CHECKOUT = Path(__file__).parents[2]
-OHIF = CHECKOUT / ".browser" / "ohif"
-"""Where ``make test-browser`` prepares OHIF."""
 
 OPEN_GATE = Path(__file__).parents[1] / "acceptance" / "open_gate_service.py"
 
@@ -87,7 +84,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, ...]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     """A PACS with OHIF, and no service behind it."""
     folder = tmp_path_factory.mktemp("archive")
-    with Orthanc(folder / "orthanc", free_port(), ohif=OHIF) as orthanc:
+    with Orthanc(folder / "orthanc", free_port(), ohif=PREPARED) as orthanc:
         yield orthanc
 
 
@@ -102,7 +99,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         folder / "orthanc",
         service.port,
         service.web_port,
-        ohif=OHIF,
+        ohif=PREPARED,
         dicom_port=service.pacs_port,
     )
     with orthanc, service:

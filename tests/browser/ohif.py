@@ -18,6 +18,9 @@ from study.volume import Geometry
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+PREPARED = Path(__file__).parents[2] / ".browser" / "ohif"
+"""Where ``make test-browser`` prepares OHIF."""
+
 PATIENCE_MS = 90_000
 """Longest wait: a loaded machine draws without a graphics card."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +17,20 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from acceptance.scene import Scene
+from acceptance.scene import Scene, wait_for
 from browser.clinic import Labels, Result, Window, newest, outcome, result_of
-from browser.ohif import Viewer
+from browser.ohif import PREPARED, Viewer
 from browser.place import compare, telling_slice
 from dicomseg.opening import LABEL_MAP_SEGMENTATION
 from dicomseg.read import read_seg
 from glioloop.demo_day import algorithm_version
 from glioloop.demo_studies import Study
 from glioloop.ledger_schema import CorrectionState
+from orthanc import ohif_dist
 from study.tissue import Tissue
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
@@ -107,19 +112,28 @@ def test_an_edit_is_stored_recognised_learnt_and_the_next_study_uses_it(
     assert algorithm_version(next_result.encoded).endswith(".1")
 
 
-def test_ohifs_own_export_is_read_as_well(
+def as_its_authors_publish_it(page: Page) -> None:
+    """Let a window load OHIF without what `orthanc.ohif_dist` configures and mends in it."""
+    ours = ohif_dist.CONFIGURATION.read_text()
+    theirs = ours.replace("segmentation: {", "ignored: {")
+    assert theirs != ours
+    page.route("**/app-config.js", lambda route: route.fulfill(body=theirs))
+    fault, mended = (ohif_dist.ASSIGNED.format(where) for where in ("", ".dataset"))
+    [code] = [path for path in PREPARED.glob("*.js") if mended in path.read_text()]
+    faulty = code.read_text().replace(mended, fault)
+    page.route(f"**/{code.name}", lambda route: route.fulfill(body=faulty))
+
+
+def test_what_another_ohif_stores_is_read_as_well_and_learnt_when_it_is_sent_to_be_learnt(
     clinic: Scene, patient: Sequence[Study], window: Window
 ) -> None:
-    """LABELMAP in RLE, without (0020,9111) *Frame Content Sequence*: OHIF as others install it."""
+    """LABELMAP in RLE, without (0020,9111) *Frame Content Sequence*, naming nothing of ours."""
     study = patient[1]
     result = result_of(clinic, study)
     known = len(clinic.segs(study.study_uid))
     page = window(clinic.orthanc)
+    as_its_authors_publish_it(page)
     viewer = Viewer(page, clinic.orthanc.url)
-    ours = (Path(__file__).parents[2] / "orthanc" / "ohif-config.js").read_text()
-    theirs = ours.replace("segmentation: {", "ignored: {")
-    assert theirs != ours
-    page.route("**/app-config.js", lambda route: route.fulfill(body=theirs))
     viewer.open(study.study_uid)
     viewer.load(RESULT)
     must = draw_enhancing(viewer, result)
@@ -129,6 +143,16 @@ def test_ohifs_own_export_is_read_as_well(
     assert header.SOPClassUID == LABEL_MAP_SEGMENTATION
     assert header.file_meta.TransferSyntaxUID == RLELossless
     assert not any("FrameContentSequence" in f for f in header.PerFrameFunctionalGroupsSequence)
+    assert "PredecessorDocumentsSequence" not in header
     check_stroke(result.labels, read_seg(stored, result.image.geometry).labels(), must)
-    correction = outcome(clinic, study, header.SOPInstanceUID)
-    assert correction.state == CorrectionState.ACCEPTED, correction.reason
+    routed = outcome(clinic, study, header.SOPInstanceUID)
+    assert (routed.state, routed.signal) == (CorrectionState.HELD, 7)
+    # A person sends it to be learnt, with Orthanc's own button.
+    sent = clinic.segs(study.study_uid)[-1]
+    clinic.orthanc.post("/modalities/glioloop_learn/store", {"Resources": [sent]})
+
+    def taken() -> bool:
+        return outcome(clinic, study, header.SOPInstanceUID).state == CorrectionState.ACCEPTED
+
+    assert wait_for(taken), clinic.said()
+    assert outcome(clinic, study, header.SOPInstanceUID).signal == 6

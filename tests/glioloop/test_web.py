@@ -124,6 +124,13 @@ def test_the_page_shows_the_reason_and_escapes_it(client: httpx.Client, site: Si
     assert "<script>" not in page
 
 
+def test_the_page_counts_in_words(client: httpx.Client, site: Site) -> None:
+    site.ledger.set_study("1.2", state=StudyState.HELD, reason="")
+    page = client.get("/").text
+    assert "<td>held 1</td>" in page
+    assert "<th>disk free gib</th>" in page
+
+
 def held(site: Site) -> None:
     site.ledger.enter(replace(IMAGE, sop_instance_uid="1.9", modality="SEG", sha256="bb"))
     site.ledger.set_correction("1.9", state=CorrectionState.HELD)
