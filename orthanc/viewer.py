@@ -14,6 +14,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+BUTTON = Path(__file__).with_name("explorer.js")
+"""What Orthanc's own page of a study gets: a button that opens the study in OHIF."""
+
 INDEX = "index.html"
 """Answers every address that is no file."""
 
@@ -53,6 +56,7 @@ def register(orthanc: Any) -> None:
         output.AnswerBuffer(path.read_bytes(), media_type(path.name))
 
     orthanc.RegisterRestCallback("/ohif/(.*)", answer)
+    orthanc.ExtendOrthancExplorer(BUTTON.read_text(encoding="utf-8"))
 
 
 def file_for(folder: Path, name: str) -> Path | None:

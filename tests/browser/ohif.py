@@ -29,6 +29,13 @@ CURRENT = (
 )
 """Address of the image that is shown; empty before there is one."""
 
+CHOSEN = """() => {
+  const { segmentation } = cornerstoneTools;
+  const [loaded] = segmentation.state.getSegmentations();
+  return segmentation.segmentIndex.getActiveSegmentIndex(loaded.segmentationId);
+}"""
+"""Number of the segment that is drawn with."""
+
 ON_SCREEN = """(points) => {
   const { viewport } = cornerstone.getEnabledElements()[0];
   const box = viewport.element.getBoundingClientRect();
@@ -108,10 +115,20 @@ class Viewer:
         assert np.isclose(origin[0], below[0], atol=0.5)
         return Rectangle(origin[0], origin[1], right[0], below[1])
 
-    def picture(self, path: Path | None = None) -> Picture:
-        """The window as it is; also kept as a file."""
-        content = self.page.screenshot(path=path)
-        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), np.float64)
+    def picture(self) -> Picture:
+        """The window as it is."""
+        return np.asarray(self._screenshot(), np.float64)
+
+    def keep(self, path: Path) -> None:
+        """Write the window as a picture that is small enough for a document."""
+        image = self._screenshot()
+        small = image.resize((1024, round(1024 * image.height / image.width)))
+        few = small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+
+    def _screenshot(self) -> Image.Image:
+        """The window as it is."""
+        return Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
 
     def with_and_without(self) -> tuple[Picture, Picture]:
         """The window with the outlines, and with these hidden."""
@@ -125,11 +142,17 @@ class Viewer:
         return tinted, plain
 
     def take_brush(self, segment: str, radius_mm: int) -> None:
-        """Choose a segment, to whose middle OHIF jumps, and the brush."""
-        self.page.locator("[data-cy=data-row]").filter(has_text=segment).click()
+        """Take the brush, and choose a segment, to whose middle OHIF jumps."""
         self.page.click("[data-cy=Brush-btn]")
         self.page.locator("input[type=number]").fill(str(radius_mm))
-        self.page.wait_for_timeout(SETTLED_MS)
+        row = self.page.locator("[data-cy=data-row]").filter(has_text=segment)
+        number = int(row.inner_text().split()[0])
+        for _ in range(5):  # until it has loaded, OHIF chooses the first one again
+            row.click()
+            self.page.wait_for_timeout(2 * SETTLED_MS)
+            if self.page.evaluate(CHOSEN) == number:
+                return
+        raise FailedError(f"OHIF did not choose segment {segment}")
 
     def drag(self, path: Sequence[tuple[float, float]]) -> None:
         """Draw along points of the window."""

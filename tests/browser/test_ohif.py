@@ -82,7 +82,7 @@ def test_the_services_seg_lies_where_its_masks_are(
     viewer.open(patient[0].study_uid)
     viewer.load(RESULT)
     found = compare(viewer, result.series, result.image, result.labels)
-    viewer.picture(pictures / "ohif-result.png")
+    viewer.keep(pictures / "ohif-result.png")
     assert found.shows_the_image, found
     assert found.fits, found
     # Nothing of a patient leaves the house, and nothing is fetched from elsewhere.
@@ -98,7 +98,7 @@ def test_an_edit_is_stored_recognised_learnt_and_the_next_study_uses_it(
     viewer.open(first.study_uid)
     viewer.load(RESULT)
     must = draw_enhancing(viewer, result)
-    viewer.picture(pictures / "ohif-edited.png")
+    viewer.keep(pictures / "ohif-edited.png")
     viewer.store()
     stored = newest(clinic, first, 2)
     header = pydicom.dcmread(BytesIO(stored))
