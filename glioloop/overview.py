@@ -167,10 +167,14 @@ TABLES: Mapping[str, Callable[[Site], Table]] = {
 }
 
 
+TIMES = ("_at", "_arrival")
+"""Endings of columns that hold seconds since 1970; `looked_at` is no number."""
+
+
 def _shown(row: Any) -> dict[str, Any]:
     """Columns of a row that are shown, times readable."""
     return {
-        name: time_of(value) if name.endswith(("_at", "_arrival")) else value
+        name: time_of(value) if isinstance(value, float) and name.endswith(TIMES) else value
         for name, value in asdict(row).items()
         if name not in HIDDEN
     }

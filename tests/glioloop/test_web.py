@@ -136,6 +136,14 @@ def held(site: Site) -> None:
     site.ledger.set_correction("1.9", state=CorrectionState.HELD)
 
 
+def test_when_it_came_is_a_time_and_whether_it_was_looked_at_is_none(
+    client: httpx.Client, site: Site
+) -> None:
+    held(site)
+    [row] = client.get("/api/v1/corrections").json()
+    assert (row["received_at"], row["looked_at"]) == ("1970-01-01T00:00:00+00:00", False)
+
+
 def test_a_held_correction_is_rejected_over_http(
     client: httpx.Client, site: Site, woken: list[bool]
 ) -> None:
