@@ -122,19 +122,19 @@ def encoder_headers(
     headers = [_reference_header(instance) for instance in instances]
     _describe(headers[0], instances[0])
     shared = Dataset()
-    shared.ImageOrientationPatient = _decimals(planes[0].orientation)
-    shared.PixelSpacing = _decimals(planes[0].spacing)
+    shared.ImageOrientationPatient = decimals(planes[0].orientation)
+    shared.PixelSpacing = decimals(planes[0].spacing)
     shared.SliceThickness = thickness
     if is_multiframe(instances[0]):
         _add_groups(headers[0], planes, shared)
         return headers
     for header, plane in zip(headers, planes, strict=True):
         header.update(shared)
-        header.ImagePositionPatient = _decimals(plane.position)
+        header.ImagePositionPatient = decimals(plane.position)
     return headers
 
 
-def _decimals(values: Sequence[float]) -> list[DSfloat]:
+def decimals(values: Sequence[float]) -> list[DSfloat]:
     """Numbers in the 16 characters that a DS value may have."""
     return [DSfloat(value, auto_format=True) for value in values]
 
@@ -173,7 +173,7 @@ def _add_groups(header: Dataset, planes: Sequence[Plane], shared: Dataset) -> No
 def _place(plane: Plane) -> Dataset:
     """Functional groups of one frame."""
     position, groups = Dataset(), Dataset()
-    position.ImagePositionPatient = _decimals(plane.position)
+    position.ImagePositionPatient = decimals(plane.position)
     groups.PlanePositionSequence = [position]
     return groups
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import Literal
 
 import highdicom as hd
 import numpy as np
+import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.sr.coding import Code as PydicomCode
 from pydicom.uid import ExplicitVRLittleEndian
-from pydicom.valuerep import DT
+from pydicom.valuerep import DT, DSfloat
 
 from dicomseg.attributes import items_of
 from dicomseg.codes import CATEGORY, FAMILY, REGION, STYLES, Code, lab_of_rgb
+from dicomseg.frame_items import declare_encoded, show_frames
 from dicomseg.headers import carry_verbatim, encoder_headers, frame_numbers, is_multiframe
 from dicomseg.identity import (
     PRODUCT,
@@ -25,7 +28,7 @@ from dicomseg.identity import (
     tracking_uid,
     uid_for,
 )
-from dicomseg.source_grid import on_source
+from dicomseg.source_grid import SourceSlices, on_source
 from dicomseg.wall_clock import on_wall_clock
 from study.tissue import TUMOUR_TISSUES, Tissue, renumber
 from study.volume import Volume
@@ -83,7 +86,56 @@ def write_seg(
     array = source.labels
     if tuple(tissues) != TUMOUR_TISSUES:
         array = renumber(array, {0: 0, **{int(t): n for n, t in enumerate(tissues, start=1)}})
-    seg = hd.seg.Segmentation(
+    alike = encoding == "BINARY" and not is_multiframe(source.instances[0])
+    if alike:
+        seg = _of_classic_images(source, array, identity, tissues)
+    else:
+        seg = _segmentation(source, array, identity, tissues, encoding)
+    # The encoder would measure it anew, in single frames not at all.
+    (measures,) = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    measures.SpacingBetweenSlices = DSfloat(source.spacing, auto_format=True)
+    _settle(seg, source.instances[0], identity, tissues)
+    if alike:
+        declare_encoded(seg)
+    buffer = BytesIO()
+    seg.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _of_classic_images(
+    source: SourceSlices,
+    array: npt.NDArray[np.uint8],
+    identity: ResultIdentity,
+    tissues: Sequence[Tissue],
+) -> hd.seg.Segmentation:
+    """A BINARY object: the encoder makes it with one frame, and the others follow that one.
+
+    The encoder takes several times as long for all of them, and they come out the same.
+    """
+    model = np.zeros_like(array[:1])
+    model[0, 0, 0] = 1
+    first = replace(source, instances=source.instances[:1], planes=source.planes[:1])
+    seg = _segmentation(first, model, identity, tissues, "BINARY")
+    show_frames(
+        seg,
+        seg.PerFrameFunctionalGroupsSequence[0],
+        array,
+        source.instances,
+        source.planes,
+        len(tissues),
+    )
+    return seg
+
+
+def _segmentation(
+    source: SourceSlices,
+    array: npt.NDArray[np.uint8],
+    identity: ResultIdentity,
+    tissues: Sequence[Tissue],
+    encoding: Encoding,
+) -> hd.seg.Segmentation:
+    """The object as the encoder makes it: segment numbers on the slices of the source."""
+    return hd.seg.Segmentation(
         source_images=encoder_headers(source.instances, source.planes, source.thickness),
         pixel_array=np.ascontiguousarray(array),
         segmentation_type=hd.seg.SegmentationTypeValues(encoding),
@@ -101,17 +153,13 @@ def write_seg(
             slice_thickness=source.thickness,
             spacing_between_slices=source.spacing,
         ),
-        omit_empty_frames=bool(source.labels.any()),
+        omit_empty_frames=bool(array.any()),
         content_label="GLIOMA_SEG",
         content_description=f"{DISCLAIMER}. {identity.series_description}"[:64],
         content_creator_name=identity.creator,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         series_description=identity.series_description,
     )
-    _settle(seg, source.instances[0], identity, tissues)
-    buffer = BytesIO()
-    seg.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 def _descriptions(

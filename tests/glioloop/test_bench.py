@@ -20,6 +20,8 @@ def test_seg_encoding_is_measured_beside_dcmqi():
         "seg_encoding.ours_s",
         "seg_encoding.dcmqi_s",
         "seg_encoding.ratio",
+        "seg_encoding.ours_checked_s",
+        "seg_encoding.ratio_checked",
         "seg_encoding.dcmqi_start_s",
     ]
     assert all(value > 0 for value in found.values())
