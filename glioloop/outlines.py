@@ -19,20 +19,13 @@ from glioloop import label_file, results
 from glioloop.label_map import tissues
 from glioloop.lessons import Lesson
 from study.tissue import Tissue
-from study.volume import Geometry, Volume
+from study.volume import Volume
 
 Masks = Mapping[Tissue, npt.NDArray[np.bool_]]
 
 
-def read_correction(lesson: Lesson, source: Geometry) -> tuple[CorrectedSeg, Volume]:
-    """A correction on the grid of its T1gd series, and the labels that it corrects.
-
-    Parameters
-    ----------
-    lesson
-        The correction.
-    source
-        Grid of the T1gd series.
+def read_correction(lesson: Lesson) -> tuple[CorrectedSeg, Volume]:
+    """A correction on the grid of the labels that it corrects, and those.
 
     Raises
     ------
@@ -43,7 +36,7 @@ def read_correction(lesson: Lesson, source: Geometry) -> tuple[CorrectedSeg, Vol
     ours = read_facts(lesson.result / results.SEG)
     corrected = read_seg(
         lesson.seg,
-        source,
+        labels.geometry,
         original=Original(labels.array.astype(np.uint8), ours.segments),
         overrides=tissues(lesson.label_map),
         suspicious=lesson.looked_at,

@@ -10,7 +10,6 @@ from dicomseg.content import content_digest
 from dicomseg.facts import read_facts
 from glioloop import durable, outlines
 from glioloop.confinement import adapter
-from glioloop.kept import Kept
 from glioloop.lessons import Lesson
 
 Answer = Mapping[str, Any]
@@ -37,6 +36,6 @@ def outline(arguments: Answer, progress: Progress) -> Answer:
     """
     del progress
     lesson = Lesson.from_json(arguments["lesson"])
-    corrected, _ = outlines.read_correction(lesson, Kept.from_file(lesson.kept).source)
+    corrected, _ = outlines.read_correction(lesson)
     durable.write(lesson.outline, outlines.to_bytes(corrected.masks))
     return {"outline": str(lesson.outline)}

@@ -22,7 +22,6 @@ from dicomseg.measure import volumes_of
 from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, mask_files, objects, outlines, pipeline, results
-from glioloop.kept import Kept
 from glioloop.label_file import labels_from_file, labels_to_bytes
 from glioloop.label_map import tissues
 from glioloop.lessons import Lesson
@@ -123,7 +122,7 @@ def report_correction(arguments: Answer, progress: Progress) -> Answer:
         _report(arguments, Path(arguments["own_seg"]), told, objects.Spoken(TUMOUR_TISSUES, {}))
         return {"volumes_ml": {}}
     lesson = Lesson.from_json(arguments["lesson"])
-    corrected, original = outlines.read_correction(lesson, Kept.from_file(lesson.kept).source)
+    corrected, original = outlines.read_correction(lesson)
     labels = original.with_array(corrected.labels(original.array))
     # A name stays between files: arguments of a job are kept.
     people = corrected.facts.people or (f"sent by {arguments['sender']}",)

@@ -17,7 +17,7 @@ from glioloop.name_values import pairs
 from glioloop.overview import request_study
 from glioloop.site import Site
 from glioloop.web_input import content_of, form_of, json_of
-from study.errors import RefusedError
+from study.errors import HeldError, RefusedError
 
 
 def routes(site: Site, wake: Callable[[], None]) -> list[Route]:
@@ -41,7 +41,7 @@ def routes(site: Site, wake: Callable[[], None]) -> list[Route]:
     async def press(request: Request) -> Response:
         try:
             await run_in_threadpool(_press, site, await form_of(request))
-        except RefusedError as error:
+        except (RefusedError, HeldError) as error:
             said = html.escape(str(error))
             return HTMLResponse(f'<p>{said}</p><p><a href="/">back</a></p>', 400)
         wake()

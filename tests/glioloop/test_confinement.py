@@ -21,7 +21,6 @@ from dicomseg.facts import read_facts
 from dicomseg.identity import ResultIdentity
 from dicomseg.write import write_seg
 from glioloop import confinement, outlines, results
-from glioloop.kept import Kept
 from glioloop.label_file import labels_to_bytes
 from glioloop.lessons import Lesson
 from study.errors import HeldError, RefusedError
@@ -105,23 +104,24 @@ def test_several_hundred_damaged_copies_are_read_or_refused(
     kinds = [kind for _, kind, _ in found["opened"]]
     unforeseen = [one for one in found["opened"] if one[1] == "FailedError"]
     assert unforeseen == []
-    assert set(kinds) <= {"", "RefusedError", "HeldError"}
+    # What asks for more than a child has is refused by who started it.
+    assert set(kinds) <= {"", "RefusedError", "HeldError", "OutOfMemoryError"}
     assert kinds.count("") > 50
     assert kinds.count("RefusedError") > 50
     assert found["peak_bytes"] < 400 * MIB
 
 
-def test_half_a_million_items_are_more_than_a_seg_is_given(
+def test_many_items_are_more_than_a_seg_is_given(
     good: tuple[Volume, bytes], tmp_path: Path
 ) -> None:
     _, seg = good
     later = seg.index(b"\x10\x00\x10\x00PN")
-    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 200_000
     many = b"\x08\x00\x40\x11SQ\0\0" + len(items).to_bytes(4, "little") + items
     path = tmp_path / "many.dcm"
     path.write_bytes(seg[:later] + many + seg[later:])
-    tiny = replace(SMALL, memory_bytes=50 * MIB)
-    with pytest.raises(RefusedError, match=rf"{UID} takes more than 50 MiB to open: send"):
+    tiny = replace(SMALL, memory_bytes=20 * MIB)
+    with pytest.raises(RefusedError, match=rf"{UID} takes more than 20 MiB to open: send"):
         confinement.run("facts", {"seg": str(path)}, UID, tiny, confinement.SEG_TASKS)
 
 
@@ -164,9 +164,6 @@ def test_what_a_correction_outlines_is_kept_as_a_file(
     (tmp_path / "correction.dcm").write_bytes(seg)
     (tmp_path / results.SEG).write_bytes(seg)
     (tmp_path / results.LABELS).write_bytes(labels_to_bytes(labels))
-    nothing = np.zeros((3, *labels.geometry.shape), np.float16)
-    kept = Kept(nothing, np.ones(labels.geometry.shape, bool), labels.geometry, labels.geometry)
-    (tmp_path / results.KEPT).write_bytes(kept.to_bytes())
     paths = {name: tmp_path / name for name in ("outline", "sample")}
     lesson = Lesson(tmp_path, tmp_path / "correction.dcm", **paths, label_map={})
     confinement.outline(lesson.to_json(), UID)

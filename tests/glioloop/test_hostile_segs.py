@@ -19,6 +19,10 @@ from listener import scu
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
+PATIENCE_S = 240.0
+"""Children start one after another, and each imports its libraries."""
+
+
 def segmented(world: World) -> Study:
     """A study with its result; SEGs are opened in real children from here on."""
     world.start()
@@ -58,7 +62,8 @@ def test_a_bomb_is_held_with_its_reason_and_the_next_correction_is_taken(world: 
     answers_echo(world)
     assert world.service is not None
     ledger = world.service.site.ledger
-    world.until(lambda: {row.state for row in ledger.corrections()} == {"held", "accepted"})
+    settled = {"held", "accepted"}
+    world.until(lambda: {row.state for row in ledger.corrections()} == settled, PATIENCE_S)
     held = ledger.correction(uid_of(bomb))
     assert held.state == "held"
     assert "its frames have 1258291200 pixels; at most 1073741824 are read" in held.reason
@@ -88,7 +93,8 @@ def test_a_decoder_that_hangs_or_crashes_holds_one_seg_and_no_study(
     answers_echo(world)
     assert world.service is not None
     ledger = world.service.site.ledger
-    world.until(lambda: {row.state for row in ledger.corrections()} == {"held", "accepted"})
+    settled = {"held", "accepted"}
+    world.until(lambda: {row.state for row in ledger.corrections()} == settled, PATIENCE_S)
     held = ledger.correction(uid_of(poison))
     died = {"endless_decoder": "SIGXCPU", "crashing_decoder": "SIGSEGV"}[module]
     assert f"opening SOP Instance UID {held.sop_instance_uid} ended the process" in held.reason

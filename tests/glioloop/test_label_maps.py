@@ -119,9 +119,9 @@ def test_an_archive_that_refuses_the_class_is_named_on_the_status_page(
 ) -> None:
     """DCMTK of Debian 12 does not know label maps; report and pictures arrive all the same."""
     port = free_port()
-    (tmp_path / "in").mkdir()
+    (tmp_path / "archive of DCMTK").mkdir()
     world.given = {"destinations": [as_label_map(port)]}
-    with storescp(tmp_path / "in", port):
+    with storescp(tmp_path / "archive of DCMTK", port):
         service, study = world.start(), write_study(world.folder / "in")
         world.send(study.every())
         ledger = service.site.ledger
@@ -130,7 +130,7 @@ def test_an_archive_that_refuses_the_class_is_named_on_the_status_page(
         assert f"SOP class {LABEL_MAP_STORAGE}" in delivery.reason
         page = httpx.get(f"http://127.0.0.1:{world.web}/").text
         assert f"SOP class {LABEL_MAP_STORAGE}" in page
-        assert len(list((tmp_path / "in").iterdir())) == 2
+        assert len(list((tmp_path / "archive of DCMTK").iterdir())) == 2
 
 
 def test_a_label_map_arrives_in_a_real_orthanc(world: World, tmp_path: Path) -> None:
