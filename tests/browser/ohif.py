@@ -111,13 +111,20 @@ class Viewer:
         ends = [(number, -0.5, -0.5), (number, -0.5, columns - 0.5), (number, rows - 0.5, -0.5)]
         origin, right, below = self.page.evaluate(ON_SCREEN, grid.world(ends).tolist())
         # A slice that were shown turned or mirrored would have other ends.
+        assert origin[0] < right[0]
+        assert origin[1] < below[1]
         assert np.isclose(origin[1], right[1], atol=0.5)
         assert np.isclose(origin[0], below[0], atol=0.5)
         return Rectangle(origin[0], origin[1], right[0], below[1])
 
     def picture(self) -> Picture:
-        """The window as it is."""
-        return np.asarray(self._screenshot(), np.float64)
+        """The window, once it stands still."""
+        now = np.asarray(self._screenshot(), np.float64)
+        for _ in range(20):
+            before, now = now, np.asarray(self._screenshot(), np.float64)
+            if np.array_equal(before, now):
+                break
+        return now
 
     def keep(self, path: Path) -> None:
         """Write the window as a picture that is small enough for a document."""
