@@ -101,7 +101,7 @@ def use_model(
         str,
         typer.Argument(
             metavar="BASE|VERSION|GROUP|AUTO",
-            help="base, the number of a version, the name of a group, or auto: own, group's, base.",
+            help="base, a version's number, a group's name, or auto: a group's, else base.",
         ),
     ],
     is_id: IdOption = False,
@@ -138,7 +138,9 @@ def rollback_model(
     """Use the version from which the present one was made."""
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
-    number = site.models.rollback(found.patient_key, site.manifest()["backbone_sha256"])
+    backbone = site.manifest()["backbone_sha256"]
+    found.own(backbone)
+    number = site.models.rollback(found.patient_key, backbone)
     model_merging.note(site.models, "rollback", found.patient_key, account(), to=number)
     _say_used(site, found, as_json=as_json)
 
@@ -174,10 +176,7 @@ def export_model(
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
     if version is None:
-        used = found.in_use(site.manifest()["backbone_sha256"])
-        if used is None:
-            raise RefusedError(f"{found.title} uses no version of its own: give --version")
-        version = used.number
+        version = found.own(site.manifest()["backbone_sha256"]).number
     record = model_export.export(found.version(version), out_folder)
     said = f"head {found.name(version)} is in {out_folder / model_export.HEAD}"
     _say(said, record, as_json=as_json)

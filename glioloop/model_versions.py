@@ -64,6 +64,15 @@ class PatientModels:
         number = self.current.get(backbone, BASE)
         return None if number == BASE else self.version(number)
 
+    def own(self, backbone: str) -> HeadVersion:
+        """The own version in use with a backbone; `RefusedError` without one."""
+        found = self.in_use(backbone)
+        if found is None:
+            raise RefusedError(
+                f"{self.title} uses no version of its own: nothing to undo or export"
+            )
+        return found
+
     def ancestor_without(self, number: int, corrections: Collection[str]) -> int:
         """The nearest version that one was made from and that none of some SEGs taught."""
         while number != BASE and set(corrections) & set(self.version(number).corrections):

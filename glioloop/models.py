@@ -331,10 +331,7 @@ class ModelStore:
 
         The first version's parent is what was there before any: a group's head, or the base head.
         """
-        known = self.patient(patient_key)
-        used = known.in_use(backbone)
-        if used is None:
-            raise RefusedError(f"{known.title} uses no version of its own: nothing to undo")
+        used = self.patient(patient_key).own(backbone)
         if used.parent == BASE:
             self.use_nothing(patient_key, backbone)
         else:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL on the loopback interface, from Debian's packages, for as long as a test runs."""
+"""A real PostgreSQL on the loopback interface, from Debian's packages, while a test runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server(port: int) -> Iterator[str]:
     """Start one with an empty database; yields its URL."""
     programs = _programs()
     # Its socket's path must be short, and another account must get there.
-    folder = Path(tempfile.mkdtemp(prefix="glioloop-pg-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="glioloop-pg-", dir="/tmp"))
     as_whom = []
     if os.geteuid() == 0:
         shutil.chown(folder, NOBODY)

@@ -11,8 +11,6 @@ import pytest
 from small_world import World, write_study
 
 from glioloop import cli
-from glioloop.models import ModelStore
-from study.patient import PatientKey
 
 
 class Answer:
@@ -146,30 +144,6 @@ def test_a_held_seg_is_accepted_or_rejected_by_a_person(run, world: World, confi
     world.until(lambda: len(world.network.lessons) == 2)
     assert world.network.lessons[1][0]["label_map"] == {"Edema": "edema"}
     assert world.network.lessons[1][0]["looked_at"] is True
-
-
-def test_models_are_listed_used_rolled_back_and_forgotten(
-    run, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from glioloop import settings  # noqa: PLC0415
-    from glioloop.site import Site, open_site  # noqa: PLC0415
-
-    monkeypatch.setattr(Site, "manifest", lambda _site: {"backbone_sha256": "B1"})
-    open_site(settings.load(config)).ledger.close()
-    key = PatientKey("ab" * 32)
-    ModelStore(tmp_path / "data" / "models").accept(
-        key, parent=0, backbone="B1", head={}, corrections=("1.9",), metrics={}, software="0.1.0"
-    )
-    (row,) = json.loads(run("models", "list", "--json", "-c", config).out)
-    assert (row["patient"], row["version"], row["in_use"]) == ("abababab", 1, True)
-    assert json.loads(run("models", "show", "abab", "-c", config).out)["current"] == {"B1": 1}
-    assert "uses base" in run("models", "rollback", "abab", "-c", config).out
-    assert "nothing to undo" in run("models", "rollback", "abab", "-c", config).err
-    assert "uses abababab.1" in run("models", "use", "abab", "1", "-c", config).out
-    assert "no model version 5" in run("models", "use", "abab", "5", "-c", config).err
-    assert "0 patients" in run("models", "show", "cd", "-c", config).err
-    assert "is forgotten" in run("models", "forget", "abab", "--yes", "-c", config).out
-    assert json.loads(run("models", "list", "--json", "-c", config).out) == []
 
 
 def test_looking_at_jobs_does_not_load_the_network() -> None:

@@ -1,0 +1,171 @@
+"""A patient is forgotten: everything of theirs, nothing of anybody else's, and for good."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+from small_world import PATIENT_ID, Study, World, write_study
+
+from glioloop import model_forgetting
+from glioloop.jobs import Board
+from glioloop.model_forgetting import Removed, bury
+from glioloop.site import Site
+from study.patient import PatientKey, patient_key
+
+# pynetdicom leaves the socket of a refused connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+def learnt(world: World, number: int, **attributes: str) -> Study:
+    """A study of a patient, and its correction that was learnt from."""
+    assert world.service is not None
+    ledger = world.service.site.ledger
+    study = write_study(world.folder / "in", number, **attributes)
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    world.send([world.correct(study, f"c{number}", **attributes)])
+    world.until(
+        lambda: "accepted" in [c.state for c in ledger.corrections() if c.study_uid == study.uid]
+    )
+    world.until(lambda: {d.state for d in ledger.deliveries()} == {"delivered"})
+    return study
+
+
+def key_of(site: Site, patient_id: str) -> PatientKey:
+    found = patient_key(site.secret, "", patient_id)
+    assert found is not None
+    return found
+
+
+def files(data: Path) -> dict[str, str]:
+    """Digest of every file of inbox and results, by its name."""
+    return {
+        str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("inbox", "results")
+        for path in (data / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def is_of(site: Site, study: Study, name: str) -> bool:
+    """Whether a file lies where something of a study lies."""
+    rows = [*site.ledger.deliveries(), *site.ledger.results(study.uid)]
+    made = {row.result_id for row in rows if row.study_uid == study.uid}
+    spooled = {Path(str(row.path)).parent.name for row in site.ledger.instances(study.uid)}
+    return name.split("/")[1] in made | spooled
+
+
+def test_all_of_one_patient_goes_and_nothing_of_another(world: World) -> None:
+    service = world.start()
+    site, data = service.site, world.settings.data
+    other = learnt(world, 1, PatientID="OTHER-7", PatientName="Numbat^Ada")
+    mine = learnt(world, 2)
+    theirs = {name: digest for name, digest in files(data).items() if is_of(site, other, name)}
+    assert len(theirs) > 40
+    key, archived = key_of(site, PATIENT_ID), list(world.archived)
+    removed = model_forgetting.forget(site, key, "anna")
+    # Three series of twelve slices and the SEG; its result, and the report of its correction.
+    assert removed.instances == 37
+    assert (removed.versions, removed.studies, removed.corrections) == (1, 1, 1)
+    assert removed.results >= 1
+    left = files(data)
+    assert {name: left.pop(name) for name in theirs if name in left} == theirs
+    assert [name for name in left if (data / name).stat().st_size > 0] == []
+    assert [study.study_uid for study in site.ledger.studies()] == [other.uid]
+    assert {result.study_uid for result in site.ledger.results()} == {other.uid}
+    assert {row.study_uid for row in site.ledger.corrections()} == {other.uid}
+    assert {row.study_uid for row in site.ledger.deliveries()} == {other.uid}
+    assert {row.study_uid for row in site.ledger.runs()} == {other.uid}
+    assert site.models.patient(key).versions == ()
+    assert len(site.models.patient(key_of(site, "OTHER-7")).versions) == 1
+    board = Board(site.settings.database)
+    ids = " ".join(job.id for job in board.listing())
+    board.close()
+    assert mine.uid not in ids
+    assert other.uid in ids
+    # Once more is harmless; the archive keeps what it has, and the audit says what was done.
+    assert model_forgetting.forget(site, key, "anna") == Removed(0, 0, 0, 0, 0, 0)
+    assert world.archived == archived
+    assert [(r.action, r.key) for r in site.models.audit()] == [("forget", key)] * 2
+    # Sent again, it is a study like any other, with the base head.
+    world.send(mine.every())
+    world.until_state(mine, "delivered")
+    assert site.ledger.results(mine.uid)[0].head == "base"
+
+
+def test_a_fit_in_flight_brings_nobody_back(world: World) -> None:
+    service = world.start()
+    site = service.site
+    study = write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    world.network.slow = True
+    world.send([world.correct(study)])
+    world.until(lambda: "learn" in world.network.calls)
+    (result,) = site.ledger.results()
+    model_forgetting.forget(site, key_of(site, PATIENT_ID), "anna")
+    world.network.learning.set()
+    world.until(lambda: not _running(site))
+    assert list(site.models.patients()) == []
+    assert site.ledger.corrections() == []
+    assert site.results.path(result.result_id, ".").read_bytes() == b""
+
+
+def test_an_inference_in_flight_brings_nobody_back(world: World) -> None:
+    service = world.start()
+    site = service.site
+    study = write_study(world.folder / "in")
+    segment, ended = world.network._segment, threading.Event()
+
+    def forgotten_meanwhile(arguments):
+        model_forgetting.forget(site, key_of(site, PATIENT_ID), "anna")
+        try:
+            return segment(arguments)
+        finally:
+            ended.set()
+
+    world.network._segment = forgotten_meanwhile  # type: ignore[method-assign]
+    world.send(study.every())
+    assert ended.wait(60)
+    world.until(lambda: not _running(site))
+    assert site.ledger.results() == []
+    assert site.ledger.studies() == []
+    assert world.archived == []
+    assert not [path for path in (world.settings.data / "results").rglob("*") if path.is_dir()]
+
+
+def test_of_a_study_of_two_patients_the_others_images_stay(world: World) -> None:
+    service = world.start()
+    site = service.site
+    study = write_study(world.folder / "in")
+    mixed = write_study(world.folder / "mixed", PatientID="OTHER-7")
+    world.send([*study.every("FLAIR", "T1GD"), *mixed.every("T2")])
+    world.until_state(study, "held")
+    removed = model_forgetting.forget(site, key_of(site, PATIENT_ID), "anna")
+    assert removed.instances == 24
+    left = site.ledger.instances(study.uid)
+    assert {row.series_uid for row in left} == {f"{study.uid}.3"}
+    assert all(Path(str(row.path)).is_file() for row in left)
+
+
+def test_where_a_result_was_nothing_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "ab"
+    folder.mkdir(parents=True)
+    (folder / "kept.npz").write_bytes(b"x")
+    bury(folder)
+    bury(folder)
+    assert folder.read_bytes() == b""
+    assert list(folder.parent.iterdir()) == [folder]
+    with pytest.raises(FileExistsError):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _running(site: Site) -> bool:
+    board = Board(site.settings.database)
+    try:
+        return any(job.state in ("ENQUEUED", "PENDING") for job in board.listing())
+    finally:
+        board.close()
