@@ -28,6 +28,13 @@ MAX_UID_LENGTH = 64
 LARGE_VALUE = 4096
 """Values of more bytes than this are skipped, not read."""
 
+MOST_ITEMS = 500_000
+"""Sequence items of a data set that is read at all: 20,000 frames have some 400,000. Of a few bytes
+each, an item of a sequence of undefined length takes much memory and time to walk through."""
+
+_ITEM = b"\xfe\xff\x00\xe0"
+"""(FFFE,E000) *Item*, little endian."""
+
 _SOP_CLASS = (0x00080016, "(0008,0016) *SOP Class UID*")
 _SOP_INSTANCE = (0x00080018, "(0008,0018) *SOP Instance UID*")
 _STUDY = (0x0020000D, "(0020,000D) *Study Instance UID*")
@@ -123,6 +130,11 @@ def read_header(data_set: bytes, transfer_syntax_uid: str) -> Header:
 
 def _elements(data_set: bytes, *, implicit_vr: bool) -> dict[int, _Element]:
     """Elements of the outermost level, sequences apart, after a walk to the very end."""
+    items = data_set.count(_ITEM)
+    if items > MOST_ITEMS:
+        raise DamagedError(
+            f"the data set holds {items} sequence items; at most {MOST_ITEMS} are read"
+        )
     found: dict[int, _Element] = {}
     stream = BytesIO(data_set)
     end = 0

@@ -150,6 +150,14 @@ def test_sequences_nested_beyond_reason_are_damage() -> None:
         read_header(data_set, ExplicitVRLittleEndian)
 
 
+def test_more_items_than_any_frames_have_are_damage() -> None:
+    """Four megabytes would take a thread of the listener long to walk through."""
+    items = b"\xfe\xff\x00\xe0\x00\x00\x00\x00" * 500_001
+    bomb = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + items
+    with pytest.raises(DamagedError, match="holds 500001 sequence items; at most 500000 are read"):
+        read_header(bomb + b"\xfe\xff\xdd\xe0\x00\x00\x00\x00", ExplicitVRLittleEndian)
+
+
 def test_zeros_after_the_last_element_are_forgiven_and_other_bytes_are_not() -> None:
     data_set = encode(make_instance())
 
