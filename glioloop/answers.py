@@ -10,11 +10,12 @@ import hashlib
 import logging
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from converter.series import scan
 from dicomseg.identity import PRODUCT
-from glioloop import inference, jobs
+from glioloop import inference, jobs, model_forgetting
 from glioloop.delivery import Deliveries
 from glioloop.judging import images, paths_of
 from glioloop.site import Site
@@ -86,4 +87,5 @@ class Answers:
         except GlioloopError as error:
             logger.error("study %s gets no answer: %s", plan["study_uid"], error)  # noqa: TRY400
             return False
+        model_forgetting.bury_if_forgotten(self._site, plan["study_uid"], Path(plan["folder"]))
         return True

@@ -12,10 +12,11 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dicomseg.identity import PRODUCT
-from glioloop import confinement, history, jobs, results
+from glioloop import confinement, history, jobs, model_forgetting, results
 from glioloop.confinement import named
 from glioloop.delivery import Deliveries
 from glioloop.judging import files_of
@@ -140,6 +141,7 @@ class CorrectionReports:
             logger.error("correction %s has no report: %s", sop_instance_uid, error)  # noqa: TRY400
             ledger.set_correction(sop_instance_uid, report={**row.report, "no_report": str(error)})
             return False
+        model_forgetting.bury_if_forgotten(self._site, row.study_uid, Path(plan["folder"]))
         if plan["entry"]["seg"] == sop_instance_uid:
             said = {**row.report, "volumes_ml": found["volumes_ml"]}
             ledger.set_correction(sop_instance_uid, report=said)

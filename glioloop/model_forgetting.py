@@ -82,6 +82,7 @@ def forget(site: Site, patient_key: PatientKey, by: str) -> Removed:
     _unlink(Path(path) for path in paths)
     with site.ledger.transaction() as session:
         ledger_of_patient.forget(session, keys, gone, paths)
+    site.models.forget_merges(patient_key)
     removed = Removed(
         versions=versions,
         jobs=ended,
@@ -128,6 +129,21 @@ def insist(site: Site, recipe: Mapping[str, Any]) -> None:
         raise RefusedError(f"result {recipe['result_id']}: its patient was forgotten meanwhile")
     if folder.is_file():
         folder.unlink(missing_ok=True)
+
+
+def bury_if_forgotten(site: Site, study_uid: str, folder: Path) -> None:
+    """Remove what was drawn for a study that was forgotten while it was drawn.
+
+    Raises
+    ------
+    RefusedError
+        If it was.
+    """
+    try:
+        site.ledger.study(study_uid)
+    except RefusedError:
+        bury(folder)
+        raise
 
 
 def _of_patient(

@@ -339,9 +339,9 @@ class ModelStore:
         return used.parent
 
     def forget(self, patient_key: PatientKey) -> int:
-        """Remove all versions of a patient, and what was merged; how many versions there were.
+        """Remove all versions of a patient, also of merged IDs; how many versions there were.
 
-        What began before can never be stored again; the audit says when it was.
+        What began before can never be stored again.
         """
         with self.database.changing() as session:
             owner = self.change(session, patient_key)
@@ -352,8 +352,13 @@ class ModelStore:
                 gone = session.execute(delete(VersionRow).where(VersionRow.owner == key))
                 removed += gone.rowcount  # type: ignore[attr-defined]
                 session.execute(delete(ChoiceRow).where(ChoiceRow.owner == key))
-            session.execute(delete(AliasRow).where(AliasRow.owner == owner.key))
         return removed
+
+    def forget_merges(self, patient_key: PatientKey) -> None:
+        """Forget that a patient had several IDs, once nothing is left under any of them."""
+        with self.database.changing() as session:
+            owner = self.change(session, patient_key)
+            session.execute(delete(AliasRow).where(AliasRow.owner == owner.key))
 
     def change(self, session: Session, patient_key: PatientKey, group: str = "") -> OwnerRow:
         """An owner's row, which nobody else changes until the session ends.

@@ -11,8 +11,10 @@ from small_world import PATIENT_ID, Study, World, write_study
 
 from glioloop import model_forgetting
 from glioloop.jobs import Board
-from glioloop.model_forgetting import Removed, bury
-from glioloop.site import Site
+from glioloop.model_forgetting import Removed, bury, bury_if_forgotten
+from glioloop.model_merging import merge, person
+from glioloop.site import Site, open_site
+from study.errors import RefusedError
 from study.patient import PatientKey, patient_key
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
@@ -149,6 +151,28 @@ def test_of_a_study_of_two_patients_the_others_images_stay(world: World) -> None
     left = site.ledger.instances(study.uid)
     assert {row.series_uid for row in left} == {f"{study.uid}.3"}
     assert all(Path(str(row.path)).is_file() for row in left)
+
+
+def test_what_was_drawn_for_a_forgotten_study_is_removed(world: World) -> None:
+    site = open_site(world.settings)
+    folder = site.results.path("ab" * 16, ".")
+    folder.mkdir(parents=True)
+    (folder / "picture-01.dcm").write_bytes(b"x")
+    with pytest.raises(RefusedError, match=r"no image of study 1\.2\.3 was ever received"):
+        bury_if_forgotten(site, "1.2.3", folder)
+    assert folder.read_bytes() == b""
+
+
+def test_a_patient_with_two_ids_is_forgotten_under_both(world: World) -> None:
+    site = world.start().site
+    study = write_study(world.folder / "in", PatientID="OLD-1")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    old, new = person(site.secret, "", "OLD-1"), person(site.secret, "", "NEW-1")
+    merge(site.models, old, new, "anna")
+    assert model_forgetting.forget(site, new.key, "anna").instances == 36
+    assert site.ledger.studies() == []
+    assert site.models.keys_of(new.key) == (new.key,)
 
 
 def test_where_a_result_was_nothing_can_be_written(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def store(url: str) -> Iterator[ModelStore]:
     yield made
     for key in (PETER, PAULA, key_of_group("site")):
         made.forget(key)
+        made.forget_merges(key)
     made.close()
 
 
