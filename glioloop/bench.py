@@ -7,10 +7,11 @@ its name, as ``seg_encoding.ours_s``. Groups are imported only when they are ask
 from __future__ import annotations
 
 import importlib
-import statistics
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from study.errors import RefusedError
 
@@ -27,7 +28,7 @@ class Options:
     Parameters
     ----------
     repeats
-        How often each is run, in turn; the median counts.
+        How often each is run, in turn; the quickest run counts.
     grid
         (columns, rows, slices) to be measured on instead of a measurement's own.
     patients
@@ -78,15 +79,32 @@ def run(groups: Sequence[str], options: Options) -> Iterator[tuple[Measurement, 
             yield measurement, measurement.run()
 
 
-def in_turn(repeats: int, **runs: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each function, run in turn so that a busy moment meets all of them."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+class Taken(NamedTuple):
+    """What the quickest run took, in seconds: what else a machine does can only add to that."""
+
+    wall: float
+    cpu: float
+    """Of all processors together; it tells more than the wall clock where others work too."""
+
+
+def in_turn(repeats: int, **runs: Callable[[], object]) -> dict[str, Taken]:
+    """What each function takes, run in turn so that a busy moment meets all of them."""
+    seen: dict[str, list[Taken]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, function in runs.items():
-            began = time.perf_counter()
+            wall, cpu = time.perf_counter(), _cpu_seconds()
             function()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+            seen[name].append(Taken(time.perf_counter() - wall, _cpu_seconds() - cpu))
+    return {
+        name: Taken(min(t.wall for t in taken), min(t.cpu for t in taken))
+        for name, taken in seen.items()
+    }
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def grid_of(text: str) -> tuple[int, int, int]:

@@ -20,7 +20,7 @@ def _bench_command(
         list[str] | None,
         typer.Argument(metavar="[GROUP]...", help=f"What: {', '.join(bench.GROUPS)}; else all."),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Times that each is run; the median counts.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Times that each is run; the best counts.")] = 3,
     grid: Annotated[
         str | None,
         typer.Option(help="Columns x rows x slices, as 240x240x155.", show_default=False),
