@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -15,6 +15,8 @@ SEGMENT = (StudyState.HELD, StudyState.FAILED, StudyState.IGNORED)
 """States of a study that a person may ask to be segmented."""
 CORRECTED = (StudyState.SEGMENTED, StudyState.DELIVERED)
 """States of a study that a mask may correct."""
+LONG = 24
+"""Characters beyond which a word is broken, so that a row fits a screen: UIDs are longer."""
 
 SCRIPT = """
 const inputs = [...document.querySelectorAll("input:not([type=hidden])")];
@@ -46,7 +48,7 @@ def render(site: Site) -> str:
 <style>
 body{{font-family:sans-serif;margin:2em}} table{{border-collapse:collapse;margin-bottom:2em}}
 td,th{{border:1px solid #bbb;padding:.3em .6em;text-align:left;font-size:.85em;vertical-align:top}}
-td{{max-width:18em;overflow-wrap:anywhere}} td:has(input,button){{min-width:20em}}
+.long{{min-width:9em;max-width:18em;overflow-wrap:anywhere}} td:has(input,button){{min-width:20em}}
 .held,.failed,.parked,.refused{{background:#fdd}}
 </style></head><body><h1>Glioloop {html.escape(metadata.version("glioloop"))}</h1>
 {_table("status", [state])}{sections}<script src="/page.js"></script></body></html>"""
@@ -98,13 +100,18 @@ def _form(uid: str, decisions: Iterable[str], hint: str) -> str:
     return f'<form method="post" action="/decide">{hidden}{field}{buttons}</form>'
 
 
-def _cells(values: Iterable[Any]) -> Iterable[str]:
+def _cells(values: Iterable[Any]) -> Iterator[str]:
     """Escaped cells."""
-    return (f"<td>{html.escape(_in_words(value))}</td>" for value in values)
+    for value in values:
+        text = _in_words(value)
+        broken = ' class="long"' if max(map(len, text.split()), default=0) > LONG else ""
+        yield f"<td{broken}>{html.escape(text)}</td>"
 
 
 def _in_words(value: Any) -> str:
     """A value as a person reads it; counts by state as ``held 1, delivered 3``."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
     return "" if value is None else str(value)

@@ -76,7 +76,7 @@ def test_a_held_correction_is_accepted_with_a_mapping(
     waiting.locator("input[name=map]").fill("Seg 3=enhancing")
     waiting.get_by_role("button", name="accept").click()
     # The page shows itself anew every ten seconds.
-    row(page, uid).filter(has_text="accepted").wait_for()
+    row(page, uid).filter(has=page.locator("td:text-is('accepted')")).wait_for()
     page.screenshot(path=pictures / "status-accepted.png", full_page=True)
     assert outcome(clinic, study, uid).label_map == {"Seg 3": "enhancing"}
 
@@ -107,4 +107,4 @@ def test_a_mask_is_uploaded_and_becomes_a_correction(
     [uid] = fresh()
     assert outcome(clinic, study, uid).calling_ae == "WEB"
     assert outcome(clinic, study, uid).state == CorrectionState.ACCEPTED
-    row(page, uid).filter(has_text="accepted").wait_for()
+    row(page, uid).filter(has=page.locator("td:text-is('accepted')")).wait_for()

@@ -129,6 +129,9 @@ def test_the_page_counts_in_words(client: httpx.Client, site: Site) -> None:
     page = client.get("/").text
     assert "<td>held 1</td>" in page
     assert "<th>disk free gib</th>" in page
+    assert "<td>1.2</td>" in page  # a short UID is not broken
+    site.ledger.enter(replace(IMAGE, study_uid="1.2.826.0.1.3680043.8.498", sop_instance_uid="1.8"))
+    assert '<td class="long">1.2.826.0.1.3680043.8.498</td>' in client.get("/").text
 
 
 def held(site: Site) -> None:
