@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pydicom import Dataset
 
-from dicomseg.identity import ResultIdentity
+from dicomseg.identity import Encoding, ResultIdentity
 from dicomseg.validate import validate_seg
-from dicomseg.write import Encoding, write_seg
+from dicomseg.write import write_seg
 from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Volume
 

@@ -22,6 +22,9 @@ TOKEN_LENGTH = 8
 
 AlgorithmType = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
 
+Encoding = Literal["BINARY", "LABELMAP"]
+"""(0062,0001) *Segmentation Type* of what is written."""
+
 SEG_KIND, LABEL_MAP_KIND = "seg", "label map"
 """Kinds of a network's own outline: a Segmentation, and the same as a Label Map Segmentation."""
 

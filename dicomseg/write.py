@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
-from typing import Literal
 
 import highdicom as hd
 import numpy as np
@@ -22,6 +21,7 @@ from dicomseg.frame_items import declare_encoded, show_frames
 from dicomseg.headers import carry_verbatim, encoder_headers, frame_numbers, is_multiframe
 from dicomseg.identity import (
     PRODUCT,
+    Encoding,
     Predecessor,
     ResultIdentity,
     tracking_identifier,
@@ -34,9 +34,6 @@ from study.tissue import TUMOUR_TISSUES, Tissue, renumber
 from study.volume import Volume
 
 DISCLAIMER = "Not for diagnosis"
-
-Encoding = Literal["BINARY", "LABELMAP"]
-"""(0062,0001) *Segmentation Type* of what is written."""
 
 
 # Bad values are repaired or carried over on purpose; pydicom would quote them in warnings.

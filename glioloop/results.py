@@ -21,12 +21,12 @@ from converter.series import Series
 from dicomseg.identity import (
     LABEL_MAP_KIND,
     SEG_KIND,
+    Encoding,
     Predecessor,
     ResultIdentity,
     series_uid_for,
     uid_for,
 )
-from dicomseg.write import Encoding
 from glioloop import durable
 from study.errors import RefusedError
 from study.tissue import Role
