@@ -34,6 +34,9 @@ class Lesson:
         A person's decision: label of a segment to name of a tissue, or ``none``.
     looked_at
         A person has looked, and found it right however unlikely.
+    layers
+        Older corrections of the same result in the same series, the newest first: some viewers
+        save a file for each layer of an outline (`dicomseg.read.read_seg`).
     series
         Role to the files of its series, where the inputs may have to be made again.
     """
@@ -44,6 +47,7 @@ class Lesson:
     sample: Path
     label_map: Mapping[str, str]
     looked_at: bool = False
+    layers: Sequence[str] = ()
     series: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -67,7 +71,9 @@ def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
     """`Lesson` of a correction, as JSON."""
     assert row.result_id is not None  # noqa: S101 - it was queued under one
     # Other bytes, or another meaning of its segments, teach something else.
-    taught = json.dumps([row.sop_instance_uid, row.path, row.label_map, row.looked_at])
+    layers = _layers(site, row)
+    parts = [row.sop_instance_uid, row.path, row.label_map, row.looked_at]
+    taught = json.dumps([*parts, *([layers] if layers else [])])
     digest = hashlib.sha256(taught.encode()).hexdigest()[:16]
     folder = site.results.path(row.result_id, ".").absolute()
     return Lesson(
@@ -77,4 +83,22 @@ def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
         sample=folder / f"sample-{digest}.npz",
         label_map=row.label_map,
         looked_at=row.looked_at,
+        layers=layers,
     ).to_json()
+
+
+def _layers(site: Site, row: CorrectionRow) -> list[str]:
+    """Files of the corrections of a result that came before this one in its series."""
+    from glioloop.ledger_schema import LEARNT  # noqa: PLC0415 - children need no database
+
+    series = {i.sop_instance_uid: i.series_uid for i in site.ledger.instances(row.study_uid)}
+    mine = series.get(row.sop_instance_uid, "")
+    older = [
+        one
+        for one in site.ledger.corrections(*LEARNT)
+        if one.result_id == row.result_id
+        and one.received_at < row.received_at
+        and mine
+        and series.get(one.sop_instance_uid) == mine
+    ]
+    return [one.path for one in sorted(older, key=lambda one: -one.received_at)]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from dicomseg.facts import read_facts
 from dicomseg.read import CorrectedSeg, Original, read_seg
+from dicomseg.result_images import result_images
 from glioloop import label_file, results
 from glioloop.label_map import tissues
 from glioloop.lessons import Lesson
@@ -37,6 +38,8 @@ def read_correction(lesson: Lesson) -> tuple[CorrectedSeg, Volume]:
     corrected = read_seg(
         lesson.seg,
         labels.geometry,
+        layers=[Path(layer) for layer in lesson.layers],
+        images=result_images(lesson.result / results.SEG, labels.geometry),
         original=Original(labels.array.astype(np.uint8), ours.segments),
         overrides=tissues(lesson.label_map),
         suspicious=lesson.looked_at,
