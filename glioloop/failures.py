@@ -54,8 +54,9 @@ def guarded(function: Callable[..., T], *args: object) -> T:
         return function(*args)
     except GlioloopError:
         raise
-    except MemoryError as error:
-        raise OutOfMemoryError(where(getattr(function, "__name__", "a step"), error)) from None
+    except MemoryError:
+        # Where it happened tells little, and to find out takes memory.
+        raise OutOfMemoryError(f"{getattr(function, '__name__', 'a step')}: no memory") from None
     except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
         # Without its cause: records and logs would quote that one's message.
         raise FailedError(where(getattr(function, "__name__", "a step"), error)) from None

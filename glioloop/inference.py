@@ -8,6 +8,7 @@ of a patient, and a temporary file would outlive a service that is killed.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import logging
@@ -39,6 +40,9 @@ ANSWER = b"answer "
 """How the answer begins among what a child says; all else is progress."""
 MOST_BYTES = 64 << 20
 """No answer is longer: a header of 20,000 frames has some 10 MB."""
+
+M_ARENA_MAX = -8
+"""Of glibc's malloc.h."""
 
 HINTS = {
     "SIGKILL": ": most often the machine ran out of memory",
@@ -173,11 +177,18 @@ def _child(
     except GlioloopError as error:
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
         answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
+    except MemoryError:  # once more, while the first was told
+        answer = {"error": failures.OutOfMemoryError.__name__, "message": ""}
+    if limits is not None:  # to answer takes memory, too
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     pipe.send_bytes(ANSWER + json.dumps(answer).encode())
 
 
 def _confine(limits: Limits) -> None:
     """Let this process use so much more than it did until now: its libraries are there already."""
+    # Else glibc looks for room in arena after arena, for minutes, before it says there is none.
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     taken = pages * resource.getpagesize()
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -190,8 +201,8 @@ def _confine(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(what)
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        # Above the soft limit of time comes SIGXCPU, which says what it was; SIGKILL would not.
-        resource.setrlimit(what, (least, hard if what == resource.RLIMIT_CPU else least))
+        # Only the soft limit: of time it ends in SIGXCPU, which says what it was, not in SIGKILL.
+        resource.setrlimit(what, (least, hard))
 
 
 def _end_with_parent() -> None:
