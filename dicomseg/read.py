@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +56,9 @@ class CorrectedSeg:
     overlap_voxels: int
     unchanged: bool
     """Whether it equals the original in all that it outlines."""
-    warnings: tuple[str, ...] = field(default=())
+    in_layers: frozenset[Tissue] = frozenset()
+    """Tissues that only older files of its series outline."""
+    warnings: tuple[str, ...] = ()
 
     def labels(self, original: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """`Tissue` values of the reference grid's shape, uint8.
@@ -132,6 +134,7 @@ def read_seg(
     known = original.segments if original else ()
     mapped, masks, resampled = _newest(files, known, overrides or {}, reference, same_frames)
     facts = files[0].facts
+    in_layers = masks.keys() - mapped_tissues(mapped[: len(facts.segments)])
     masks, overlap = without_overlap(masks)
     masks = _with_absent(masks, facts, original, absent)
     if not masks:
@@ -148,7 +151,15 @@ def read_seg(
     if resampled:
         warnings.append("it lies on another grid than the result and was resampled")
     return CorrectedSeg(
-        masks, outlined, facts, mapped, resampled, overlap, unchanged, tuple(warnings)
+        masks,
+        outlined,
+        facts,
+        mapped,
+        resampled,
+        overlap,
+        unchanged,
+        frozenset(in_layers),
+        tuple(warnings),
     )
 
 

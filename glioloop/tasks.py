@@ -126,7 +126,9 @@ def report_correction(arguments: Answer, progress: Progress) -> Answer:
     labels = original.with_array(corrected.labels(original.array))
     # A name stays between files: arguments of a job are kept.
     people = corrected.facts.people or (f"sent by {arguments['sender']}",)
-    spoken = objects.Spoken(sorted(corrected.outlined), tissues(lesson.label_map))
+    # The file that came last is reported: what other layers outline, it does not speak of.
+    outlined = sorted(corrected.outlined - corrected.in_layers)
+    spoken = objects.Spoken(outlined, tissues(lesson.label_map))
     _report(arguments, lesson.seg, replace(told, corrected_by=", ".join(people)), spoken)
     found = volumes_of(labels).tissues
     return {"volumes_ml": {tissue.name.lower(): volume for tissue, volume in found.items()}}

@@ -336,6 +336,7 @@ def test_files_of_a_series_that_share_no_tissue_are_layers(encoded, series, orig
     assert (found.outlined, found.unchanged) == ({1, 2, 3}, True)
     assert [m.segment.label for m in found.mapped] == ["Enhancing Lesion", "Edema", "Necrosis"]
     assert found.facts.sop_instance_uid == "1.2.3.3"
+    assert found.in_layers == {Tissue.NECROSIS, Tissue.EDEMA}
     np.testing.assert_array_equal(found.labels(), series.labels.array)
 
 
@@ -348,7 +349,7 @@ def test_what_was_saved_again_replaces_what_it_shares_a_tissue_with(
                       identity)  # fmt: skip
     newer = edit_seg(write_seg(series.labels, series.instances, identity), drop_segment(1))
     found = read_seg(newer, series.labels.geometry, layers=[older], original=original)
-    assert found.outlined == {1, 2, 3}
+    assert (found.outlined, found.in_layers) == ({1, 2, 3}, frozenset())
     np.testing.assert_array_equal(found.labels(), np.where(labels == 1, 0, labels))
 
 
