@@ -136,7 +136,9 @@ def _macros(group: Dataset) -> Iterator[Dataset]:
 def _texts(macros: Sequence[Dataset], keyword: str) -> tuple[str, ...]:
     """Values of the first macro that has them."""
     found = next((v for macro in macros if (v := value_of(macro, keyword))), ())
-    return (found,) if isinstance(found, str) else tuple(str(value) for value in found)
+    values = [found] if isinstance(found, str) or not isinstance(found, Sequence) else found
+    # Whatever else stands there, under another VR, is none.
+    return tuple(values) if all(isinstance(value, str) for value in values) else ()
 
 
 def _numbers(macros: Sequence[Dataset], keyword: str, count: int) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from dicomseg.facts import SegFacts
 from dicomseg.identity import LABEL_MAP_KIND, series_uid_for, uid_for
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
-from glioloop import confinement, jobs, model_networks, model_refits, results
+from glioloop import confinement, inference, jobs, model_networks, model_refits, results
 from glioloop.confinement import named
 from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
@@ -80,6 +80,8 @@ class Corrections:
             outcome = jobs.step(self.learn, sop_instance_uid)
             while outcome["state"] == AGAIN:
                 outcome = jobs.step(self.learn, sop_instance_uid)
+        except inference.StoppedError:
+            raise
         except jobs.STEP_FAILURES as error:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
@@ -96,6 +98,8 @@ class Corrections:
         site.ledger.began(row.result_id, row.study_uid, "adapt")
         try:
             fit = model_refits.fit_head(site, rows)
+        except inference.StoppedError:
+            raise  # it says nothing of the correction, which is learnt from at the next start
         except GlioloopError as error:
             self.hold(sop_instance_uid, str(error))
             return {"state": CorrectionState.HELD, "reason": str(error)}

@@ -63,6 +63,10 @@ class ChildDiedError(FailedError):
     """A child left no answer: it crashed, was killed, or took too long."""
 
 
+class StoppedError(FailedError):
+    """A child was told to end, as all processes of a service are that stops: by SIGTERM."""
+
+
 def run(
     task: str,
     arguments: Mapping[str, Any],
@@ -97,7 +101,7 @@ def run(
     ------
     GlioloopError
         What the task raised, of its kind of the error tree; `ChildDiedError` when the child
-        crashed, was killed or took too long.
+        crashed, was killed or took too long; `StoppedError` when it was told to end.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -106,15 +110,18 @@ def run(
     )
     child.start()
     theirs.close()
+    said = None
     try:
         said = _follow(ours, limit_s, progress)
     finally:
         ours.close()
-    if said is None:
-        child.kill()
-    child.join()
+        if said is None:  # the time is over, or whoever is told of progress failed
+            child.kill()
+        child.join()
     if said is None:
         raise ChildDiedError(f"{task} was ended after {limit_s / 60:g} minutes")
+    if not said and child.exitcode == -signal.SIGTERM:
+        raise StoppedError(f"{task} was told to end")
     if not said:
         raise ChildDiedError(_death(task, child.exitcode))
     answer = json.loads(said)

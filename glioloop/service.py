@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from glioloop import corrections, delivery, durable, failures, jobs, model_refits, studies
+from glioloop import (
+    corrections,
+    delivery,
+    durable,
+    failures,
+    inference,
+    jobs,
+    model_refits,
+    studies,
+)
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.judging import JOB, Judge
@@ -216,6 +225,8 @@ class Service:
                 return
             try:
                 failures.guarded(self._corrections.take, correction)
+            except inference.StoppedError:
+                continue  # it is as it was, and is looked at again
             except GlioloopError as error:
                 # One that cannot be judged must not keep others from it.
                 held = {"state": CorrectionState.HELD, "reason": f"it could not be judged: {error}"}

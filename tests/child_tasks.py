@@ -52,6 +52,14 @@ def die(arguments: Arguments, progress: Progress) -> Arguments:
     return {}
 
 
+def stop(arguments: Arguments, progress: Progress) -> Arguments:
+    """Be told to end, as with the whole service."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    return {}
+
+
 def leave(arguments: Arguments, progress: Progress) -> Arguments:
     """End without an answer."""
     os._exit(7)
@@ -61,5 +69,6 @@ def hang(arguments: Arguments, progress: Progress) -> Arguments:
     """Never end; say who hangs."""
     if "pid_file" in arguments:
         Path(arguments["pid_file"]).write_text(str(os.getpid()))
+    progress(0.5)
     time.sleep(600)
     return {}

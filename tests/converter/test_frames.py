@@ -69,6 +69,16 @@ def test_positions_orientations_and_weightings_of_all_frames_are_read():
     assert (found.b_values, found.diffusion) == (frozenset({0.0, 1000.0}), True)
 
 
+@pytest.mark.parametrize("vr", ["US", "SQ"])
+def test_a_frame_type_that_is_no_text_is_none(vr):
+    image = enhanced([0, 5])
+    for frame in image.PerFrameFunctionalGroupsSequence:
+        typed = Dataset()
+        typed.add_new("FrameType", vr, 7 if vr == "US" else [Dataset()])
+        frame.MRImageFrameTypeSequence = Sequence([typed])
+    assert [one.image_type for one in read_frames(image).traits] == [(), ()]
+
+
 def test_a_classic_image_has_no_frames():
     assert read_frames(Dataset()).positions == ()
 

@@ -195,6 +195,15 @@ def test_another_patient_s_is_held(case):
 
 
 @pytest.mark.parametrize("case", SIGNALS)
+def test_nobody_s_is_held_though_the_result_is_nobody_s_too(case):
+    """Two objects without a usable Patient ID need not be of one patient."""
+    facts, signal = SIGNALS[case]
+    outcome, reason = ask(facts, results=(replace(RESULT, patient=None),), patient=None)
+    assert outcome == (Kind.HELD, A, signal)
+    assert "no Patient ID" in reason
+
+
+@pytest.mark.parametrize("case", SIGNALS)
 def test_another_study_is_held(case):
     """A correction lies where its result lies."""
     facts, signal = SIGNALS[case]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from glioloop import inference
-from glioloop.inference import ChildDiedError
+from glioloop.inference import ChildDiedError, StoppedError
 from study.errors import FailedError, HeldError, RefusedError
 
 TESTS = Path(__file__).parents[1]
@@ -41,6 +41,7 @@ def test_the_answer_comes_from_another_polite_process() -> None:
             ChildDiedError,
             "die was killed by SIGKILL: most often the machine ran out of memory",
         ),
+        ("stop", StoppedError, "stop was told to end"),
         ("leave", ChildDiedError, "leave ended with exit code 7 and no answer"),
     ],
 )
@@ -48,6 +49,15 @@ def test_each_end_has_its_error(task: str, kind: type[Exception], message: str) 
     with pytest.raises(kind, match=message) as caught:
         run(task)
     assert caught.type is kind
+
+
+def test_a_child_does_not_go_on_where_nobody_is_told_of_its_progress(tmp_path: Path) -> None:
+    def full(_part: float) -> None:
+        raise FailedError("the ledger is full")
+
+    with pytest.raises(FailedError, match="the ledger is full"):
+        inference.run("hang", {"pid_file": str(tmp_path / "pid")}, 60.0, full, "child_tasks")
+    assert not _alive(int((tmp_path / "pid").read_text()))
 
 
 def test_an_unforeseen_error_says_where_and_quotes_nothing() -> None:
