@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from glioloop import ledger_of_patient, model_merging, model_refits
+from glioloop.lessons import with_layers
 from glioloop.model_merging import Person
 from glioloop.site import Site
 from study.errors import RefusedError
@@ -56,8 +57,10 @@ def split(site: Site, one: Person, other: Person, by: str) -> dict[str, Any]:
         If they were not merged.
     """
     below = _merged_into(site, one.key)
-    theirs = {row.sop_instance_uid for row in site.ledger.corrections() if row.patient_key in below}
-    moved = model_merging.split(site.models, one, other, theirs, by)
+    known = [row for row in site.ledger.corrections() if row.patient_key is not None]
+    theirs = {row.sop_instance_uid for row in known if row.patient_key in below}
+    others = {row.sop_instance_uid for row in known} - theirs
+    moved = model_merging.split(site.models, one, other, theirs, by, others)
     queued = [*_fit_again(site, one.key), *(_fit_again(site, other.key) if moved else [])]
     said = f"patients {one.key[:8]} and {other.key[:8]} are two from now on"
     return _told(said, queued, changed=True)
@@ -80,7 +83,8 @@ def _told(said: str, queued: list[str], *, changed: bool) -> dict[str, Any]:
 def _fit_again(site: Site, key: PatientKey) -> list[str]:
     """Queue a fit for who has corrections that the head in use does not know."""
     owner = site.models.patient(key)
-    known = {r.sop_instance_uid for r in model_refits.corrections_of(site, owner)}
+    lessons = with_layers(site, model_refits.corrections_of(site, owner))
+    known = {row.sop_instance_uid for row in lessons}
     used = owner.in_use(site.manifest()["backbone_sha256"])
     if not known or (used is not None and known == set(used.corrections)):
         return []

@@ -1,7 +1,8 @@
 """Two Patient IDs that are one patient: merged and split by a person, and written down for ever.
 
 An archive gives a patient another ID, or two IDs turn out to be one patient's. Nothing that was
-received is rewritten: the one key points at the other, so a split makes everything as it was.
+received is rewritten: the one key points at the other, so a split makes two patients of them again,
+neither of whom uses what the other's corrections taught.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from glioloop.model_schema import AliasRow, AuditRow, ChoiceRow, VersionRow
+from glioloop.model_taught import let_go
 from glioloop.model_versions import BASE, models_of
 from glioloop.models import ModelStore
 from study.errors import RefusedError
@@ -102,8 +104,17 @@ def merge(store: ModelStore, one: Person, into: Person, by: str) -> bool:
     return True
 
 
-def split(store: ModelStore, one: Person, other: Person, theirs: Collection[str], by: str) -> bool:
-    """Undo a merge: nothing that the one's corrections taught stays in use for the other.
+def split(
+    store: ModelStore,
+    one: Person,
+    other: Person,
+    theirs: Collection[str],
+    by: str,
+    others: Collection[str] = (),
+) -> bool:
+    """Undo a merge: nothing that either's corrections taught stays in use for the other.
+
+    Nor for any ID that was merged with one of them, should it be split off later.
 
     Parameters
     ----------
@@ -115,6 +126,8 @@ def split(store: ModelStore, one: Person, other: Person, theirs: Collection[str]
         SOP Instance UIDs of all corrections that belong to the one.
     by
         Who asks for it, for the audit.
+    others
+        SOP Instance UIDs of all corrections that are known and belong to anybody else.
 
     Returns
     -------
@@ -139,7 +152,11 @@ def split(store: ModelStore, one: Person, other: Person, theirs: Collection[str]
         session.delete(found)
         session.flush()
         _settle_owners(session, one.key)
-        moved = _let_go(session, root, theirs)
+        moved = list(let_go(session, root, theirs))
+        for key in _merged_into(session, root):
+            let_go(session, key, theirs)
+        for key in (one.key, *_merged_into(session, one.key)):
+            let_go(session, key, others)
         _write(session, "split", one.key, other.key, by, heads_let_go=moved)
     return bool(moved)
 
@@ -155,6 +172,14 @@ def note(
 def _root(session: Session, key: PatientKey) -> PatientKey:
     """Where a key leads."""
     return PatientKey(session.scalar(select(AliasRow.owner).where(AliasRow.key == key)) or key)
+
+
+def _merged_into(session: Session, root: PatientKey) -> list[PatientKey]:
+    """Every key that leads to another one."""
+    keys = session.scalars(
+        select(AliasRow.key).where(AliasRow.owner == root).order_by(AliasRow.key)
+    )
+    return [PatientKey(key) for key in keys]
 
 
 def _settle_owners(session: Session, changed: PatientKey) -> None:
@@ -194,21 +219,6 @@ def _take_over(session: Session, one: PatientKey, root: PatientKey) -> list[int]
         )
         session.add(ChoiceRow(owner=root, backbone=row.backbone, number=last))
         numbers.append(last)
-    return numbers
-
-
-def _let_go(session: Session, root: PatientKey, theirs: Collection[str]) -> list[int]:
-    """Point away from versions that somebody else's corrections taught; the numbers they had."""
-    known, numbers = models_of(session, root), []
-    for backbone, number in known.current.items():
-        found = known.ancestor_without(number, theirs)
-        if found == number:
-            continue
-        numbers.append(number)
-        if found == BASE:
-            session.delete(session.get_one(ChoiceRow, (root, backbone)))
-        else:
-            session.merge(ChoiceRow(owner=root, backbone=backbone, number=found))
     return numbers
 
 
