@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from glioloop.model_database import Database
@@ -97,14 +97,19 @@ class ModelStore:
         return [(known[row.owner], known[row.owner].version(row.number)) for row in rows]
 
     def find(self, beginning: str) -> PatientModels:
-        """The patient with models whose key begins so; `RefusedError` if none or several do."""
+        """The patient with models whose key begins so; `RefusedError` if none or several do.
+
+        A key that was merged into another finds that one.
+        """
+        query = (
+            select(func.coalesce(AliasRow.owner, VersionRow.owner))
+            .outerjoin(AliasRow, AliasRow.key == VersionRow.owner)
+            .distinct()
+            .where(VersionRow.owner.between(*_range(beginning)))
+            .limit(2)
+        )
         with self.database.reading() as session:
-            found = session.scalars(
-                select(VersionRow.owner)
-                .distinct()
-                .where(VersionRow.owner.between(*_range(beginning)))
-                .limit(2)
-            ).all()
+            found = session.scalars(query).all()
             if len(found) == 1:
                 return models_of(session, PatientKey(found[0]))
         raise RefusedError(
@@ -177,7 +182,7 @@ class ModelStore:
             return self._owner(session, patient_key)
 
     def left_behind(self, backbone: str, after: str, limit: int) -> list[PatientKey]:
-        """Owners with a version in use on other backbones and nothing on this one.
+        """Owners with a version in use on other backbones and nothing on this one; no merged keys.
 
         Parameters
         ----------
@@ -193,7 +198,8 @@ class ModelStore:
             select(ChoiceRow.owner)
             .distinct()
             .where(ChoiceRow.number != BASE, ChoiceRow.backbone != backbone)
-            .where(ChoiceRow.owner.not_in(here), ChoiceRow.owner > after.ljust(64, "0"))
+            .where(ChoiceRow.owner.not_in(here), ChoiceRow.owner > after.ljust(_DIGITS, "0"))
+            .where(ChoiceRow.owner.not_in(select(AliasRow.key)))
             .order_by(ChoiceRow.owner)
             .limit(limit)
         )
@@ -228,6 +234,7 @@ class ModelStore:
         software: str,
         group: str = "",
         began_at: float | None = None,
+        created_at: float | None = None,
     ) -> HeadVersion:
         """Store a new version and use it; the same head from the same corrections is one version.
 
@@ -243,6 +250,8 @@ class ModelStore:
             Name of the group; empty for a patient.
         began_at
             When the first correction came that it was fitted on, seconds since 1970.
+        created_at
+            When it was made, if not now; seconds since 1970.
 
         Raises
         ------
@@ -280,7 +289,7 @@ class ModelStore:
                     corrections=list(corrections),
                     metrics=dict(metrics),
                     software=software,
-                    created_at=time.time(),
+                    created_at=time.time() if created_at is None else created_at,
                 )
                 session.add(row)
             session.merge(ChoiceRow(owner=owner.key, backbone=backbone, number=row.number))

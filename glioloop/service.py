@@ -24,6 +24,7 @@ from glioloop import (
     failures,
     inference,
     jobs,
+    model_import,
     model_refits,
     studies,
 )
@@ -95,6 +96,7 @@ class Service:
         least = int(settings.listener.min_free_gib * 2**30)
         inbox = Inbox(self.site.inbox_folder, min_free_bytes=least)
         self._restore(inbox)
+        model_import.take_over(settings.data / "models", self.site.models)
         jobs.run(settings.database, settings.node)
         self._corrections.resume()
         self._refits.resume()

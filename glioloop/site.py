@@ -15,7 +15,6 @@ from pydicom import Dataset
 
 from converter import rules as series_rules
 from converter.rules import Rules
-from glioloop import model_import
 from glioloop import settings as configuration
 from glioloop.ledger import Ledger
 from glioloop.models import ModelStore
@@ -180,5 +179,4 @@ def open_site(settings: configuration.Settings, *, create: bool = True) -> Site:
     secret = configuration.secret_of_site(settings)
     url = settings.models_url
     models = ModelStore(url.get_secret_value() if url else data / "models")
-    model_import.take_over(data / "models", models)
     return Site(settings, secret, ledger, ResultStore(data / "results"), models, rules)
