@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 from sqlalchemy import or_, select
 
-from glioloop import ledger_of_patient, model_merging
+from converter.files import READ_ERRORS
+from glioloop import ledger_of_patient, model_import, model_merging, model_taught
 from glioloop.jobs import Board
 from glioloop.ledger_of_patient import Known
 from glioloop.ledger_schema import InstanceRow
@@ -69,7 +69,8 @@ def forget(site: Site, patient_key: PatientKey, by: str) -> Removed:
         rows = list(
             session.scalars(select(InstanceRow).where(InstanceRow.path.is_not(None), theirs))
         )
-    mine = _of_patient(site, rows, keys)
+    versions += model_taught.remove(site.models, found.corrections)
+    mine = _of_patient(site, rows, keys, found.corrections)
     gone = Known(
         found.studies | {row.study_uid for row in mine if row.study_uid in unjudged},
         found.results | _answers(site, found.studies | {row.study_uid for row in mine}),
@@ -78,8 +79,10 @@ def forget(site: Site, patient_key: PatientKey, by: str) -> Removed:
     ended = _end_jobs(site, {*gone.studies, *gone.results, *gone.corrections, *keys})
     for result_id in gone.results:
         bury(site.results.path(result_id, "."))
-    paths = [str(row.path) for row in mine]
+    # SEGs first: after a crash the images still tell whose those are that name no issuer.
+    paths = [str(row.path) for row in sorted(mine, key=lambda row: row.modality != "SEG")]
     _unlink(Path(path) for path in paths)
+    _unlink(file for key in keys for file in model_import.files_of(site.settings.data, key))
     with site.ledger.transaction() as session:
         ledger_of_patient.forget(session, keys, gone, paths)
     site.models.forget_merges(patient_key)
@@ -146,35 +149,60 @@ def bury_if_forgotten(site: Site, study_uid: str, folder: Path) -> None:
         raise
 
 
-def _of_patient(
-    site: Site, rows: Collection[InstanceRow], keys: Collection[PatientKey]
-) -> list[InstanceRow]:
-    """Instances whose own headers say that they are the patient's.
+@dataclass(frozen=True)
+class _Told:
+    """What an instance's own header tells; nothing where it cannot be read, or is gone."""
 
-    One that cannot be read is, where all others of its study are.
+    row: InstanceRow
+    whose: str | None
+    """The patient's key."""
+    id_key: str | None
+    """Of the Patient ID alone."""
+
+
+def _of_patient(
+    site: Site,
+    rows: Iterable[InstanceRow],
+    keys: Sequence[PatientKey],
+    corrections: Collection[str],
+) -> list[InstanceRow]:
+    """Instances that are the patient's: their own headers say so, or they were taken for theirs.
+
+    Many viewers drop the issuer of the Patient ID: where all images of a study are the patient's,
+    a SEG with their ID alone is too. So is there what cannot be read.
     """
-    by_study: dict[str, list[tuple[InstanceRow, str | None]]] = {}
+    by_study: dict[str, list[_Told]] = {}
     for row in rows:
-        by_study.setdefault(row.study_uid, []).append((row, _whose(site, row)))
-    found = []
-    for pairs in by_study.values():
-        told = {whose for _, whose in pairs} - {None}
+        by_study.setdefault(row.study_uid, []).append(_tell(site, row))
+    found, merged = [], site.models.id_keys_of(keys[0])
+    for study in by_study.values():
+        images = [one for one in study if one.row.modality != "SEG" and one.whose is not None]
+        told = {one.whose for one in images or study} - {None}
         alone = bool(told) and told <= set(keys)
-        found += [row for row, whose in pairs if whose in keys or (whose is None and alone)]
+        ids = {one.id_key for one in images} | merged if alone and images else set()
+        found += [
+            one.row
+            for one in study
+            if one.whose in keys
+            or (one.whose is None and alone)
+            or (one.row.modality == "SEG" and one.id_key in ids)
+            or one.row.sop_instance_uid in corrections
+        ]
     return found
 
 
-def _whose(site: Site, row: InstanceRow) -> str | None:
-    """The patient's key of an instance; None where the file tells nothing, or is gone."""
+def _tell(site: Site, row: InstanceRow) -> _Told:
+    """Read whose an instance is."""
     try:
         header = pydicom.dcmread(
             str(row.path),
             stop_before_pixels=True,
             specific_tags=["PatientID", "IssuerOfPatientID"],
         )
-    except (OSError, InvalidDicomError, ValueError):
-        return None
-    return site.patient(header, row.calling_ae) or "nobody"
+        whose = site.patient(header, row.calling_ae) or "nobody"
+        return _Told(row, whose, site.patient_id_key(header))
+    except READ_ERRORS:
+        return _Told(row, None, None)
 
 
 def _answers(site: Site, studies: Collection[str]) -> set[str]:
@@ -187,9 +215,10 @@ def _answers(site: Site, studies: Collection[str]) -> set[str]:
         first = min(site.results.path(result_id, ".").glob("*.dcm"))
         try:
             header = pydicom.dcmread(first, stop_before_pixels=True)
-        except (OSError, InvalidDicomError):
+            study_uid = str(header.get("StudyInstanceUID", ""))
+        except READ_ERRORS:
             continue
-        if str(header.get("StudyInstanceUID", "")) in studies:
+        if study_uid in studies:
             found.add(result_id)
     return found
 

@@ -7,13 +7,16 @@ import threading
 from pathlib import Path
 
 import pytest
-from small_world import PATIENT_ID, Study, World, write_study
+from pydicom import dcmread
+from small_world import MR, PATIENT_ID, Study, World, write_slice, write_study
 
 from glioloop import model_forgetting
 from glioloop.jobs import Board
 from glioloop.model_forgetting import Removed, bury, bury_if_forgotten
-from glioloop.model_merging import merge, person
+from glioloop.model_groups import key_of_group
+from glioloop.model_merging import merge, person, split
 from glioloop.site import Site, open_site
+from listener.inbox import Received
 from study.errors import RefusedError
 from study.patient import PatientKey, patient_key
 
@@ -173,6 +176,124 @@ def test_a_patient_with_two_ids_is_forgotten_under_both(world: World) -> None:
     assert model_forgetting.forget(site, new.key, "anna").instances == 36
     assert site.ledger.studies() == []
     assert site.models.keys_of(new.key) == (new.key,)
+
+
+def enter(site: Site, path: Path, modality: str = "MR") -> Path:
+    """Enter a file as if it had been received; its path."""
+    image, content = dcmread(path, stop_before_pixels=True), path.read_bytes()
+    site.ledger.enter(
+        Received(
+            sop_class_uid=MR,
+            sop_instance_uid=image.SOPInstanceUID,
+            series_uid=image.SeriesInstanceUID,
+            study_uid=image.StudyInstanceUID,
+            modality=modality,
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            calling_ae="VIEWER",
+            called_ae="GLIOLOOP",
+            received_at=1.0,
+            path=path,
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def quiet(world: World) -> Site:
+    """A site where nothing runs."""
+    return open_site(world.settings)
+
+
+def key_at(site: Site, issuer: str) -> PatientKey:
+    found = patient_key(site.secret, issuer, PATIENT_ID)
+    assert found is not None
+    return found
+
+
+def test_a_seg_whose_viewer_dropped_the_issuer_goes_with_the_images(
+    quiet: Site, tmp_path: Path
+) -> None:
+    uid, key = "1.2.826.0.1.3680043.10.777.1", key_at(quiet, "H")
+    images = [
+        enter(quiet, write_slice(tmp_path / "in", uid, 1, k, IssuerOfPatientID="H"))
+        for k in range(3)
+    ]
+    quiet.ledger.set_study(uid, patient_key=key)
+    seg = enter(quiet, write_slice(tmp_path / "segs", uid, 8, 0), "SEG")
+    other = enter(quiet, write_slice(tmp_path / "segs", uid, 9, 0, PatientID="OTHER-7"), "SEG")
+    removed = model_forgetting.forget(quiet, key, "anna")
+    assert removed.instances == 4
+    assert not any(path.exists() for path in (*images, seg))
+    assert other.is_file()
+    assert [row.path for row in quiet.ledger.instances(uid)] == [str(other)]
+
+
+def test_where_images_of_somebody_else_are_the_id_alone_does_not_do(
+    quiet: Site, tmp_path: Path
+) -> None:
+    uid, key = "1.2.826.0.1.3680043.10.777.1", key_at(quiet, "H")
+    mine = enter(quiet, write_slice(tmp_path / "in", uid, 1, 0, IssuerOfPatientID="H"))
+    other = enter(quiet, write_slice(tmp_path / "in", uid, 1, 1, IssuerOfPatientID="ELSEWHERE"))
+    quiet.ledger.set_study(uid, patient_key=key)
+    unknown = enter(quiet, write_slice(tmp_path / "segs", uid, 8, 0), "SEG")
+    taken = enter(quiet, write_slice(tmp_path / "segs", uid, 9, 0), "SEG")
+    quiet.ledger.set_correction(f"{uid}.9.1", patient_key=key, state="accepted")
+    assert model_forgetting.forget(quiet, key, "anna").instances == 2
+    assert [path.exists() for path in (mine, taken, other, unknown)] == [False, False, True, True]
+    assert [row.sop_instance_uid for row in quiet.ledger.corrections()] == [f"{uid}.8.1"]
+
+
+@pytest.mark.parametrize("vr", [b"FD", b"ZZ"])
+def test_a_patient_id_of_another_kind_keeps_nobody_from_being_forgotten(
+    quiet: Site, tmp_path: Path, vr: bytes
+) -> None:
+    uid, key = "1.2.826.0.1.3680043.10.777.1", key_at(quiet, "")
+    enter(quiet, write_slice(tmp_path / "in", uid, 1, 0))
+    quiet.ledger.set_study(uid, patient_key=key)
+    paths = [
+        write_slice(tmp_path / "segs", study, 8, 0, PatientID="ABCDEFGHIJ")
+        for study in (uid, "1.7")
+    ]
+    for path in paths:
+        content = path.read_bytes()
+        assert content.count(b"LO\x0a\x00ABCDEFGHIJ") == 1
+        path.write_bytes(content.replace(b"LO\x0a\x00ABCDEFGHIJ", vr + b"\x0a\x00ABCDEFGHIJ"))
+        enter(quiet, path, "SEG")
+    # Among the patient's images it is theirs, elsewhere nobody's.
+    assert model_forgetting.forget(quiet, key, "anna").instances == 2
+    assert [path.exists() for path in paths] == [False, True]
+
+
+def test_heads_that_a_merge_copied_and_a_groups_are_forgotten_too(
+    quiet: Site, tmp_path: Path
+) -> None:
+    models = quiet.models
+    old, new = person(quiet.secret, "", PATIENT_ID), person(quiet.secret, "", "NEW-1")
+    path = write_slice(tmp_path / "in", "1.7", 8, 0)
+    enter(quiet, path, "SEG")
+    quiet.ledger.set_correction("1.7.8.1", patient_key=old.key, state="accepted")
+    for key, group in ((old.key, ""), (key_of_group("site"), "site")):
+        models.accept(
+            key, parent=0, backbone="B1", head={}, corrections=("1.7.8.1",), metrics={},
+            software="0.1.0", group=group,
+        )  # fmt: skip
+    merge(models, old, new, "anna")
+    split(models, old, new, {"1.7.8.1"}, "anna")
+    assert len(models.patient(new.key).versions) == 1
+    assert model_forgetting.forget(quiet, old.key, "anna").versions == 3
+    assert list(models.patients()) == []
+    assert models.used(new.key, "B1", ["site"]) is None
+
+
+def test_models_of_an_earlier_glioloop_are_forgotten_too(quiet: Site) -> None:
+    key, data = key_at(quiet, ""), quiet.settings.data
+    folder = data / "models" / key[:2]
+    folder.mkdir()
+    for name in (f"{key}.json", f"{key}.json.entered"):
+        (folder / name).write_text("{}")
+    model_forgetting.forget(quiet, key, "anna")
+    assert not folder.exists()
 
 
 def test_where_a_result_was_nothing_can_be_written(tmp_path: Path) -> None:
