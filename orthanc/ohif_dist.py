@@ -54,8 +54,13 @@ def prepare(package: Path, folder: Path) -> None:
     Raises
     ------
     NotPreparedError
-        If the package holds no built site, or one that is written in another way.
+        If the package holds no built site, or one that is written in another way, or if something
+        else than OHIF lies in the folder.
     """
+    if folder.exists() and not _may_be_replaced(folder):
+        raise NotPreparedError(
+            f"{folder} holds something else than OHIF, and is left as it is: name a new folder"
+        )
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     unpack(package, partial)
@@ -64,6 +69,11 @@ def prepare(package: Path, folder: Path) -> None:
     shutil.copyfile(CONFIGURATION, partial / "app-config.js")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether a folder is empty, or holds a site that was prepared before."""
+    return folder.is_dir() and ((folder / "app-config.js").is_file() or not any(folder.iterdir()))
 
 
 def unpack(package: Path, folder: Path) -> None:

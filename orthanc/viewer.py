@@ -21,9 +21,10 @@ INDEX = "index.html"
 """Answers every address that is no file."""
 
 LASTING = re.compile(r"[0-9a-f]{16}")
-"""A hash in a name: another content has another name, so a browser may keep it."""
+"""A hash in a name: other content of OHIF's authors has another name, so a browser may keep it."""
 
-YEAR_S = 365 * 86400
+DAY_S = 86400
+"""So long and no longer, for what `ohif_dist.py` changes in a file leaves it its name."""
 
 TYPES = mimetypes.MimeTypes()
 """Python's own table; not the machine's, which may know less."""
@@ -77,11 +78,14 @@ def file_for(folder: Path, name: str) -> Path | None:
     """
     if "\0" in name:
         return None
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder):
+    try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            return None
+        if path.is_file():
+            return path
+    except OSError:  # a name that is too long for any file
         return None
-    if path.is_file():
-        return path
     return None if path.suffix else folder / INDEX
 
 
@@ -92,7 +96,7 @@ def media_type(name: str) -> str:
 
 def headers(name: str) -> dict[str, str]:
     """Headers of an answer: how long it may be kept, and that no foreign page may frame it."""
-    kept = f"private, max-age={YEAR_S}, immutable" if LASTING.search(name) else "no-cache"
+    kept = f"private, max-age={DAY_S}" if LASTING.search(name) else "no-cache"
     return {
         "Cache-Control": kept,
         "Content-Security-Policy": "frame-ancestors 'self'",

@@ -58,8 +58,26 @@ def test_what_was_prepared_before_is_replaced(tmp_path: Path) -> None:
     made = tmp_path / "ohif"
     made.mkdir()
     (made / "of-yesterday.js").write_text("")
+    (made / "app-config.js").write_text("")
     prepare(packed(tmp_path, SITE), made)
     assert not (made / "of-yesterday.js").exists()
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "ohif").mkdir()
+    prepare(packed(tmp_path, SITE), tmp_path / "ohif")
+    assert (tmp_path / "ohif" / "index.html").is_file()
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    made = tmp_path / "documents"
+    made.mkdir()
+    (made / "thesis.txt").write_text("years of work")
+    with pytest.raises(NotPreparedError, match=r"documents holds something else than OHIF"):
+        prepare(packed(tmp_path, SITE), made)
+    assert (made / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(NotPreparedError, match="holds something else"):
+        prepare(packed(tmp_path, SITE), made / "thesis.txt")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +97,7 @@ def test_another_layout_is_refused_and_what_was_there_stays(
     made = tmp_path / "ohif"
     made.mkdir()
     (made / "index.html").write_text("of yesterday")
+    (made / "app-config.js").write_text("")
     files = {name: text for name, text in {**SITE, **changed}.items() if text is not None}
     with pytest.raises(NotPreparedError, match=message):
         prepare(packed(tmp_path, files), made)
