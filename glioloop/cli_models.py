@@ -195,6 +195,7 @@ def forget_models(
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
     if found.group:
+        unless_yes(f"Forget {found.title}: all its versions?", yes=yes)
         removed = site.models.forget(found.patient_key)
         model_merging.note(site.models, "forget", found.patient_key, account(), versions=removed)
         _say(f"{found.title} is forgotten", {"versions": removed}, as_json=as_json)

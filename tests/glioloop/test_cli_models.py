@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -150,7 +151,17 @@ def test_groups_and_json(run: Run, site: Site, tmp_path: Path) -> None:
     assert told("use", "abab", "1") == {"uses": "abababab.1"}
     assert told("use", "site", "base") == {"uses": "base"}
     assert told("rollback", "ab" * 32) == {"uses": "its group's head, or base"}
-    assert told("forget", "site") == {"versions": 1}
+    assert told("forget", "site", "--yes") == {"versions": 1}
     shown = told("show", "abab")
     assert [row["action"] for row in shown["audit"]] == ["use", "use", "use", "rollback"]  # type: ignore[index]
     assert ModelStore(tmp_path / "data" / "models").group("site").versions == ()
+
+
+def test_a_group_is_not_forgotten_without_a_word(
+    run: Run, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    code, out, _ = run("models", "forget", "site", "-c", tmp_path / "glioloop.yaml")
+    assert code != 0
+    assert "Forget group site: all its versions?" in out
+    assert len(site.models.group("site").versions) == 1
