@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,16 @@ from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
 from engine.adapt import FitSettings
 from engine.head import Head
-from glioloop import choice, confinement, durable, learning, objects, pipeline, results
+from glioloop import (
+    choice,
+    confinement,
+    durable,
+    learning,
+    model_networks,
+    objects,
+    pipeline,
+    results,
+)
 from glioloop.folders import studies
 from glioloop.history import study_date
 from glioloop.label_file import labels_to_bytes
@@ -39,6 +49,7 @@ class Offline:
 
     def __init__(self, settings: Settings) -> None:
         self._site = open_site(settings)
+        self._older: dict[str, Networks] = {}
         self._options = Options(
             overlap=settings.inference.overlap,
             batch=settings.inference.batch,
@@ -129,6 +140,7 @@ class Offline:
         if not fit.accepted:
             return report
         models = self._site.models
+        model_networks.keep(self._site)
         version = models.accept(
             key,
             parent=BASE,
@@ -145,17 +157,29 @@ class Offline:
     ) -> Iterator[dict[str, Any]]:
         """One report after another, earliest study first."""
         for study_uid, series in studies(path).items():
-            chosen = self._chosen(series, networks)
+            chosen, serving = self._chosen(series, networks), networks
             key = None if base else self._site.patient(chosen[Role.T1GD].header, "")
             head, name = None, "base"
             if key is not None:
                 groups = groups_of(
                     chosen[Role.T1GD].header, "", self._site.settings.adaptation.groups
                 )
-                used = self._site.models.used(key, networks.manifest.backbone_sha256, groups)
-                if used is not None:
+                served = model_networks.serve(self._site, key, groups)
+                if served.manifest["backbone_sha256"] != networks.manifest.backbone_sha256:
+                    serving = self._kept(served.manifest["backbone_sha256"])
+                    chosen = self._chosen(series, serving)
+                if served.used is not None:
+                    used = served.used
                     head, name = Head.from_json(json.dumps(dict(used.version.head))), used.name
-            yield self._write(study_uid, chosen, networks, head, name, into)
+            yield self._write(study_uid, chosen, serving, head, name, into)
+
+    def _kept(self, backbone: str) -> Networks:
+        """The networks of an older backbone, which go on to serve its heads."""
+        if backbone not in self._older:
+            folder = self._site.network_folder(backbone)
+            options = replace(self._options, model_folder=folder)
+            self._older[backbone] = prepare_networks(options)
+        return self._older[backbone]
 
     def _chosen(self, series: list[Series], networks: Networks) -> Mapping[Role, Series]:
         """The sequences; `HeldError` where one that the model needs is missing or ambiguous."""

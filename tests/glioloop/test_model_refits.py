@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from pydicom import Dataset
-from small_world import World, write_study
+from small_world import PATIENT_ID, World, write_study
 
 from engine.adapt import FitSettings
+from engine.head import Head
 from engine.network import Network, NetworkConfig
 from engine.normalise import NORMALISATION
 from engine.outputs import BRAIN_LABELS, TISSUE_LABELS
@@ -24,14 +26,17 @@ from glioloop import (
     model_changed_ids,
     model_networks,
     model_refits,
+    offline,
     outlines,
     results,
+    settings,
 )
 from glioloop.kept import Kept
 from glioloop.lessons import Lesson
 from glioloop.model_merging import person
 from glioloop.models import ModelStore
 from glioloop.networks import Options, load_networks
+from glioloop.offline import Offline
 from glioloop.site import open_site
 from study.errors import RefusedError
 from study.tissue import Tissue
@@ -174,6 +179,52 @@ def test_an_old_backbone_serves_its_heads_until_they_pass_the_gate(world: World)
     assert served.used is not None
     assert served.used.version.number == 2
     assert model_refits.Refits(site).resume() == 0
+
+
+def test_files_are_segmented_and_learnt_from_as_the_service_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old head goes on with its own network; what is learnt keeps the network in use."""
+    study = write_study(tmp_path / "in")
+    folders = [write_model(tmp_path / name, seed) for seed, name in enumerate(("old", "new"), 1)]
+    old, new = [
+        Offline(settings.load(data=tmp_path / "data", inference={"model_folder": folder}))
+        for folder in folders
+    ]
+    loaded: list[Path] = []
+
+    def prepared(options: Options) -> Any:
+        assert options.model_folder is not None
+        loaded.append(options.model_folder)
+        base = options.model_folder / "base" / "manifest.json"
+        return SimpleNamespace(manifest=Manifest.from_json(base.read_text()))
+
+    def written(
+        _self: Any, uid: str, _c: Any, networks: Any, _h: Any, name: str, into: Path
+    ) -> Any:
+        return {"model": networks.manifest.version, "head": name, "folder": str(into), "uid": uid}
+
+    monkeypatch.setattr(offline, "prepare_networks", prepared)
+    monkeypatch.setattr(Offline, "_write", written)
+    site = open_site(settings.load(data=tmp_path / "data", inference={"model_folder": folders[0]}))
+    backbone = site.manifest()["backbone_sha256"]
+    head = Head(np.zeros((4, 4), np.float32), np.zeros(4, np.float32), backbone)
+    facts = SimpleNamespace(study_uid=study.uid, patient_id=PATIENT_ID, sop_instance_uid="1.9")
+    monkeypatch.setattr(offline.confinement, "facts", lambda *_: facts)
+    monkeypatch.setattr(offline.confinement, "outline", lambda *_: None)
+    fit = SimpleNamespace(accepted=True, reason="", dice_base={}, dice_fitted={}, head=head)
+    monkeypatch.setattr(offline.learning, "learn", lambda *_: fit)
+    seg = tmp_path / "seg.dcm"
+    seg.touch()
+    assert site.kept_network(backbone) is None
+    name = old.learn(seg, tmp_path / "in")["head"]
+    assert site.kept_network(backbone) is not None
+    loaded.clear()
+    (report,) = new.segment(tmp_path / "in", tmp_path / "out", base=False)
+    assert (report["model"], report["head"]) == ("1", name)
+    assert loaded == [folders[1], site.network_folder(backbone)]
+    (report,) = new.segment(tmp_path / "in", tmp_path / "out", base=True)
+    assert (report["model"], report["head"]) == ("2", "base")
 
 
 def test_a_merged_patients_studies_have_one_head_and_a_split_undoes_it(world: World) -> None:
