@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset
 
-from dicomseg.facts import ReferencedImages, SegFacts, SegmentFacts, facts_of
-from dicomseg.file_grid import stack_of
-from dicomseg.mapping import Mapped, map_segments, mapped_tissues
-from dicomseg.masks import draw, onto_reference, without_overlap
-from dicomseg.opening import open_seg
+from dicomseg.facts import ReferencedImages, SegFacts, SegmentFacts
+from dicomseg.layers import Decisions, join, open_file, saves_everything
+from dicomseg.mapping import Mapped
 from dicomseg.suspicion import check_plausible
-from study.errors import HeldError, RefusedError
+from study.errors import HeldError
 from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Geometry
 
@@ -56,8 +53,8 @@ class CorrectedSeg:
     overlap_voxels: int
     unchanged: bool
     """Whether it equals the original in all that it outlines."""
-    in_layers: frozenset[Tissue] = frozenset()
-    """Tissues that only older files of its series outline."""
+    layers: Mapping[Tissue, SegFacts] = field(default_factory=dict)
+    """Tissues that only older files of its series outline, and the header of that file."""
     warnings: tuple[str, ...] = ()
 
     def labels(self, original: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
@@ -78,9 +75,9 @@ def read_seg(
     data: Path | bytes,
     reference: Geometry,
     *,
-    layers: Sequence[Path | bytes] = (),
+    layers: Sequence[tuple[Path | bytes, Decisions]] = (),
     original: Original | None = None,
-    overrides: Mapping[str, Tissue | None] | None = None,
+    overrides: Decisions | None = None,
     same_frames: frozenset[str] = frozenset(),
     images: ReferencedImages | None = None,
     absent: Absent = "erased if dropped",
@@ -95,9 +92,10 @@ def read_seg(
     reference
         The grid of the result that it corrects.
     layers
-        Older files of its series, the newest first. Some viewers save a file for each layer of an
-        outline, others save the whole of it again: what shares no tissue with a newer file is
-        another layer, and read with it; what does was replaced.
+        Older files of its series, the newest first, each with what a person decided about it. Some
+        viewers save a file for each layer of an outline: what shares no tissue with a newer file
+        is another layer, and read where no newer file outlines anything; what does was replaced.
+        Others save the whole of it again (`saves_everything`): what is older was replaced.
     original
         That result, for tracking UIDs and colours as they were sent, for what the absence of a
         tissue means, and for the checks of `suspicion`.
@@ -130,13 +128,13 @@ def read_seg(
         If a person has to decide: another frame of reference, a segment that nothing names, no
         overlap with the grid, a suspicion.
     """
-    files = [_open(file, images) for file in (data, *layers)]
+    newest = open_file(data, overrides or {}, images)
+    older = [] if saves_everything(newest.facts) else layers
+    files = [newest, *(open_file(file, decided, images) for file, decided in older)]
     known = original.segments if original else ()
-    mapped, masks, resampled = _newest(files, known, overrides or {}, reference, same_frames)
-    facts = files[0].facts
-    in_layers = masks.keys() - mapped_tissues(mapped[: len(facts.segments)])
-    masks, overlap = without_overlap(masks)
-    masks = _with_absent(masks, facts, original, absent)
+    joined = join(files, known, reference, same_frames)
+    facts = newest.facts
+    masks = _with_absent(joined.masks, facts, original, absent)
     if not masks:
         raise HeldError("none of its segments is one of ours; a person must say what they are")
     outlined = frozenset(masks)
@@ -146,84 +144,28 @@ def read_seg(
         if not suspicious:
             check_plausible(masks, original.labels)
     warnings = []
-    if overlap:
-        warnings.append(f"{overlap} voxels were in several segments")
-    if resampled:
+    if joined.overlap:
+        warnings.append(f"{joined.overlap} voxels were in several segments")
+    if joined.resampled:
         warnings.append("it lies on another grid than the result and was resampled")
     return CorrectedSeg(
         masks,
         outlined,
         facts,
-        mapped,
-        resampled,
-        overlap,
+        joined.mapped,
+        joined.resampled,
+        joined.overlap,
         unchanged,
-        frozenset(in_layers),
+        joined.layers,
         tuple(warnings),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _File:
-    """A file that was opened, and nothing of its pixels decoded."""
-
-    dataset: Dataset
-    facts: SegFacts
-
-
-def _open(data: Path | bytes, images: ReferencedImages | None) -> _File:
-    """Open a file, and check its header."""
-    dataset = open_seg(data)
-    return _File(dataset, facts_of(dataset, images))
-
-
-def _newest(
-    files: Sequence[_File],
-    original: Sequence[SegmentFacts],
-    overrides: Mapping[str, Tissue | None],
-    reference: Geometry,
-    same_frames: frozenset[str],
-) -> tuple[tuple[Mapped, ...], dict[Tissue, npt.NDArray[np.bool_]], bool]:
-    """Segments and masks of the first file and of what lies beside it; whether resampled."""
-    labels = {segment.label for file in files for segment in file.facts.segments}
-    if set(overrides) - labels:
-        raise RefusedError(f"no segment is labelled {sorted(set(overrides) - labels)}")
-    mapped: tuple[Mapped, ...] = ()
-    masks: dict[Tissue, npt.NDArray[np.bool_]] = {}
-    resampled = False
-    for file in files:
-        found = map_segments(file.facts.segments, original, overrides)
-        if mapped_tissues(found) & masks.keys():
-            continue
-        drawn, moved = _draw(file, found, reference, same_frames)
-        mapped, masks, resampled = mapped + found, {**masks, **drawn}, resampled or moved
-    return mapped, masks, resampled
-
-
-def _draw(
-    file: _File,
-    mapped: tuple[Mapped, ...],
-    reference: Geometry,
-    same_frames: frozenset[str],
-) -> tuple[dict[Tissue, npt.NDArray[np.bool_]], bool]:
-    """Masks of a file on the reference, and whether they had to be resampled for that."""
-    facts = file.facts
-    # A file that cannot be read is no question for a person.
-    stack = stack_of(facts, reference)
-    if facts.frame_of_reference_uid not in {reference.frame_of_reference_uid, *same_frames}:
-        raise HeldError(
-            f"it lies in frame of reference {facts.frame_of_reference_uid or 'without UID'}, the "
-            f"result in {reference.frame_of_reference_uid}; a person must say whether they agree"
-        )
-    return onto_reference(draw(file.dataset, facts, stack, mapped), stack.geometry, reference)
 
 
 def drops_empty_segments(facts: SegFacts) -> bool:
     """Whether the writer of a file is known to leave out segments without voxels."""
     if facts.segmentation_type != "BINARY":
         return False
-    cornerstone = facts.software.startswith(("dcmjs", "OHIF"))
-    return cornerstone or "QIICR" in facts.manufacturer.upper()
+    return saves_everything(facts) or "QIICR" in facts.manufacturer.upper()
 
 
 def _with_absent(

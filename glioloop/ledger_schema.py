@@ -37,6 +37,8 @@ class CorrectionState(StrEnum):
 
 LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """States of a SEG that is taken for a correction, whether a model learnt from it or not."""
+TAKEN = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
+"""Those of a correction that was learnt from, or tried."""
 
 
 class DeliveryState(StrEnum):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from glioloop.ledger_schema import CorrectionRow
     from glioloop.site import Site
 
+FORMAT = 2
+"""Of what is kept of an outline: another number where the same files are read otherwise."""
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -36,7 +39,8 @@ class Lesson:
         A person has looked, and found it right however unlikely.
     layers
         Older corrections of the same result in the same series, the newest first: some viewers
-        save a file for each layer of an outline (`dicomseg.read.read_seg`).
+        save a file for each layer of an outline (`dicomseg.read.read_seg`). Each is a file and a
+        person's decision about it, as ``label_map``.
     series
         Role to the files of its series, where the inputs may have to be made again.
     """
@@ -47,7 +51,7 @@ class Lesson:
     sample: Path
     label_map: Mapping[str, str]
     looked_at: bool = False
-    layers: Sequence[str] = ()
+    layers: Sequence[tuple[str, Mapping[str, str]]] = ()
     series: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -71,9 +75,9 @@ def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
     """`Lesson` of a correction, as JSON."""
     assert row.result_id is not None  # noqa: S101 - it was queued under one
     # Other bytes, or another meaning of its segments, teach something else.
-    layers = _layers(site, row)
-    parts = [row.sop_instance_uid, row.path, row.label_map, row.looked_at]
-    taught = json.dumps([*parts, *([layers] if layers else [])])
+    layers = [(one.path, one.label_map) for one in layers_of(site, row)]
+    parts = [FORMAT, row.sop_instance_uid, row.path, row.label_map, row.looked_at, layers]
+    taught = json.dumps(parts, sort_keys=True)
     digest = hashlib.sha256(taught.encode()).hexdigest()[:16]
     folder = site.results.path(row.result_id, ".").absolute()
     return Lesson(
@@ -87,18 +91,24 @@ def lesson_json(site: Site, row: CorrectionRow) -> dict[str, Any]:
     ).to_json()
 
 
-def _layers(site: Site, row: CorrectionRow) -> list[str]:
-    """Files of the corrections of a result that came before this one in its series."""
-    from glioloop.ledger_schema import LEARNT  # noqa: PLC0415 - children need no database
+def with_layers(site: Site, rows: Sequence[CorrectionRow]) -> list[CorrectionRow]:
+    """All corrections that lessons are made of: some, and their layers; the earliest first."""
+    found = {one.sop_instance_uid: one for row in rows for one in (row, *layers_of(site, row))}
+    return sorted(found.values(), key=lambda one: (one.received_at, one.sop_instance_uid))
+
+
+def layers_of(site: Site, row: CorrectionRow) -> list[CorrectionRow]:
+    """Corrections of a result that were taken before this one in its series, the newest first."""
+    from glioloop.ledger_schema import TAKEN  # noqa: PLC0415 - children need no database
 
     series = {i.sop_instance_uid: i.series_uid for i in site.ledger.instances(row.study_uid)}
     mine = series.get(row.sop_instance_uid, "")
     older = [
         one
-        for one in site.ledger.corrections(*LEARNT)
+        for one in site.ledger.corrections(*TAKEN)
         if one.result_id == row.result_id
         and one.received_at < row.received_at
         and mine
         and series.get(one.sop_instance_uid) == mine
     ]
-    return [one.path for one in sorted(older, key=lambda one: -one.received_at)]
+    return sorted(older, key=lambda one: -one.received_at)

@@ -38,7 +38,7 @@ def read_correction(lesson: Lesson) -> tuple[CorrectedSeg, Volume]:
     corrected = read_seg(
         lesson.seg,
         labels.geometry,
-        layers=[Path(layer) for layer in lesson.layers],
+        layers=[(Path(layer), tissues(decided)) for layer, decided in lesson.layers],
         images=result_images(lesson.result / results.SEG, labels.geometry),
         original=Original(labels.array.astype(np.uint8), ours.segments),
         overrides=tissues(lesson.label_map),

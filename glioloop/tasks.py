@@ -127,7 +127,7 @@ def report_correction(arguments: Answer, progress: Progress) -> Answer:
     # A name stays between files: arguments of a job are kept.
     people = corrected.facts.people or (f"sent by {arguments['sender']}",)
     # The file that came last is reported: what other layers outline, it does not speak of.
-    outlined = sorted(corrected.outlined - corrected.in_layers)
+    outlined = sorted(corrected.outlined - corrected.layers.keys())
     spoken = objects.Spoken(outlined, tissues(lesson.label_map))
     _report(arguments, lesson.seg, replace(told, corrected_by=", ".join(people)), spoken)
     found = volumes_of(labels).tissues

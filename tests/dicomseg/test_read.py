@@ -318,48 +318,6 @@ def test_pixels_of_an_unknown_segment_are_refused(series, foreign_seg, edit_seg)
         read_seg(encoded, series.labels.geometry)
 
 
-def tissue_alone(encoded, edit_seg, number, instance):
-    """A file with one of the segments, as a viewer saves a layer."""
-
-    def edit(ds: Dataset) -> None:
-        for other in sorted({1, 2, 3} - {number}, reverse=True):
-            drop_segment(other)(ds)
-        ds.SOPInstanceUID = f"1.2.3.{instance}"
-
-    return edit_seg(encoded, edit)
-
-
-def test_files_of_a_series_that_share_no_tissue_are_layers(encoded, series, original, edit_seg):
-    """Each holds one tissue; none of them says that the others are gone."""
-    parts = [tissue_alone(encoded, edit_seg, number, number) for number in (1, 2, 3)]
-    found = read_seg(parts[2], series.labels.geometry, layers=parts[1::-1], original=original)
-    assert (found.outlined, found.unchanged) == ({1, 2, 3}, True)
-    assert [m.segment.label for m in found.mapped] == ["Enhancing Lesion", "Edema", "Necrosis"]
-    assert found.facts.sop_instance_uid == "1.2.3.3"
-    assert found.in_layers == {Tissue.NECROSIS, Tissue.EDEMA}
-    np.testing.assert_array_equal(found.labels(), series.labels.array)
-
-
-def test_what_was_saved_again_replaces_what_it_shares_a_tissue_with(
-    series, identity, original, edit_seg
-):
-    """An older outline of the same tissues is not mixed in, though it has one more."""
-    labels = series.labels.array
-    older = write_seg(series.labels.with_array(np.roll(labels, 1, axis=0)), series.instances,
-                      identity)  # fmt: skip
-    newer = edit_seg(write_seg(series.labels, series.instances, identity), drop_segment(1))
-    found = read_seg(newer, series.labels.geometry, layers=[older], original=original)
-    assert (found.outlined, found.in_layers) == ({1, 2, 3}, frozenset())
-    np.testing.assert_array_equal(found.labels(), np.where(labels == 1, 0, labels))
-
-
-def test_a_damaged_layer_is_refused(encoded, series, edit_seg):
-    """What it would have held is not taken for erased."""
-    layer = tissue_alone(encoded, edit_seg, 1, 1)
-    with pytest.raises(RefusedError, match="no DICOM Part 10 file"):
-        read_seg(layer, series.labels.geometry, layers=[b"\x00" * 200])
-
-
 def test_a_decision_about_a_label_that_is_not_there_is_refused(encoded, series):
     """A typing error must not pass for a decision."""
     with pytest.raises(RefusedError, match=r"no segment is labelled \['Seg2'\]"):

@@ -15,7 +15,7 @@ from glioloop import label_file, outlines, results
 from glioloop.bench_seg import make_task
 from glioloop.ledger import Ledger
 from glioloop.ledger_schema import CorrectionState
-from glioloop.lessons import Lesson, lesson_json
+from glioloop.lessons import Lesson, lesson_json, with_layers
 from glioloop.phantom import FIRST_STUDY
 from listener.inbox import Received
 from study.tissue import TUMOUR_TISSUES
@@ -37,14 +37,18 @@ SEG = Received(
 
 @pytest.fixture
 def site(tmp_path):
-    """Five SEGs of one result: layers 1 to 3, one of another series, one that was withdrawn."""
+    """Six SEGs of one result: layers 1, 3 and 6, and three that are none of 6.
+
+    One is of another series, one was withdrawn, one is not yet learnt.
+    """
     ledger = Ledger(tmp_path / "ledger.sqlite")
     for number, series, state in [
         (1, "1.7", CorrectionState.ACCEPTED),
         (2, "1.8", CorrectionState.ACCEPTED),
-        (3, "1.7", CorrectionState.LEARNING),
+        (3, "1.7", CorrectionState.NOT_BETTER),
         (4, "1.7", CorrectionState.WITHDRAWN),
         (5, "1.7", CorrectionState.LEARNING),
+        (6, "1.7", CorrectionState.LEARNING),
     ]:
         ledger.enter(
             replace(
@@ -63,19 +67,36 @@ def site(tmp_path):
     ledger.close()
 
 
-def test_layers_are_what_came_before_in_the_same_series(site):
-    """The newest first; another series, what was withdrawn and what came later are left out."""
-    lessons = {n: lesson_json(site, site.ledger.correction(f"1.9.{n}")) for n in (1, 2, 3, 5)}
-    assert lessons[5]["layers"] == ["3.dcm", "1.dcm"]
-    assert lessons[3]["layers"] == ["1.dcm"]
+def test_layers_are_what_was_taken_before_in_the_same_series(site):
+    """The newest first, each with the decision about it; what came later is left out, too."""
+    site.ledger.set_correction("1.9.1", label_map={"Segment 1": "edema"})
+    lessons = {n: lesson_json(site, site.ledger.correction(f"1.9.{n}")) for n in (1, 2, 3, 6)}
+    assert lessons[6]["layers"] == [("3.dcm", {}), ("1.dcm", {"Segment 1": "edema"})]
+    assert lessons[3]["layers"] == [("1.dcm", {"Segment 1": "edema"})]
     assert lessons[1]["layers"] == lessons[2]["layers"] == []
 
 
-def test_another_layer_teaches_something_else(site):
-    """What is kept of an outline is found again only where all of its files are the same."""
-    before = lesson_json(site, site.ledger.correction("1.9.5"))["outline"]
-    site.ledger.set_correction("1.9.1", state=CorrectionState.WITHDRAWN)
-    assert lesson_json(site, site.ledger.correction("1.9.5"))["outline"] != before
+def test_a_head_is_taught_by_layers_too(site):
+    rows = [site.ledger.correction(f"1.9.{number}") for number in (6, 2)]
+    found = with_layers(site, rows)
+    assert [row.sop_instance_uid for row in found] == ["1.9.1", "1.9.2", "1.9.3", "1.9.6"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"state": CorrectionState.WITHDRAWN}, {"label_map": {"Segment 1": "edema"}}]
+)
+def test_another_layer_teaches_something_else(site, changed):
+    """What is kept of an outline is found again only where its files, and their meaning, are."""
+    before = lesson_json(site, site.ledger.correction("1.9.6"))["outline"]
+    site.ledger.set_correction("1.9.1", **changed)
+    assert lesson_json(site, site.ledger.correction("1.9.6"))["outline"] != before
+
+
+def test_what_was_read_otherwise_is_not_found_again(site, monkeypatch):
+    """An outline that an older version of the reader kept would be learnt from for ever."""
+    before = lesson_json(site, site.ledger.correction("1.9.1"))["outline"]
+    monkeypatch.setattr("glioloop.lessons.FORMAT", 3)
+    assert lesson_json(site, site.ledger.correction("1.9.1"))["outline"] != before
 
 
 def without_places(encoded):
@@ -102,6 +123,7 @@ def test_a_lesson_is_read_with_its_layers_and_the_images_of_its_result(tmp_path)
         layer = write_seg(task.labels.with_array(alone), sources, own, (tissue,))
         (tmp_path / f"{tissue}.dcm").write_bytes(without_places(layer))
     newest, *older = (tmp_path / f"{tissue}.dcm" for tissue in reversed(TUMOUR_TISSUES))
-    lesson = Lesson(tmp_path, newest, tmp_path, tmp_path, {}, layers=[str(path) for path in older])
+    layers = [(str(path), {}) for path in older]
+    lesson = Lesson(tmp_path, newest, tmp_path, tmp_path, {}, layers=layers)
     corrected, _ = outlines.read_correction(lesson)
     assert (corrected.outlined, corrected.unchanged) == (set(TUMOUR_TISSUES), True)

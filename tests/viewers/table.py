@@ -141,7 +141,7 @@ def read_written(row: Row, written: Written, scene: Scene) -> list[str]:
             scene.labels.geometry,
             original=scene.original,
             overrides=row.overrides,
-            layers=files[-2::-1],
+            layers=[(file, {}) for file in files[-2::-1]],
             images=images if "images known" in row.edit else None,
         )
     )
