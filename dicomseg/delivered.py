@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from pydicom import Dataset
@@ -12,16 +12,15 @@ from pydicom.config import disable_value_validation
 from dicomseg.facts import SegFacts, SegmentFacts, facts_of
 from dicomseg.file_grid import stack_of
 from dicomseg.image_planes import ImagePlane, by_uid
+from dicomseg.layers import Decisions
 from dicomseg.lesions import Measurements, measure
-from dicomseg.mapping import map_segments
+from dicomseg.mapping import Mapped, map_segments
 from dicomseg.masks import draw, without_overlap
 from dicomseg.planes import stack_planes
+from dicomseg.read import CorrectedSeg
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
 from study.volume import Geometry, Volume
-
-Decisions = Mapping[str, Tissue | None]
-"""What a person said a segment is: its label to a tissue, or to None for none of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +29,33 @@ class Delivered:
 
     facts: SegFacts
     labels: Volume
-    """`Tissue` values on the file's own grid; slices are those of its frames."""
+    """`Tissue` values on the file's own grid, of which slices are those of its frames; on the
+    result's, where it has layers."""
     segments: Mapping[Tissue, tuple[SegmentFacts, ...]]
     """Those that stand for a tissue; mostly one."""
+    layers: Mapping[Tissue, SegFacts] = field(default_factory=dict)
+    """Tissues whose segments are in an older file of its series, and the header of that."""
 
     @property
     def tissues(self) -> tuple[Tissue, ...]:
         """Those that it has a segment of."""
         return tuple(t for t in TUMOUR_TISSUES if self.segments.get(t))
 
-    def numbers(self, tissues: Sequence[Tissue]) -> list[int]:
-        """Numbers of all segments of some tissues."""
-        return sorted(s.number for t in tissues for s in self.segments.get(t, ()))
+    def file_of(self, tissue: Tissue) -> SegFacts:
+        """Header of the file that has the segments of a tissue."""
+        return self.layers.get(tissue, self.facts)
+
+    def sources(self, tissues: Sequence[Tissue]) -> Iterator[tuple[SegFacts, int | None]]:
+        """Files and numbers of all segments of some tissues; without any, the file alone."""
+        files = {facts.sop_instance_uid: facts for facts in map(self.file_of, tissues)}
+        found = sorted(
+            (self.file_of(t).sop_instance_uid, s.number)
+            for t in tissues
+            for s in self.segments.get(t, ())
+        )
+        yield from ((files[uid], number) for uid, number in found)
+        if not found:
+            yield self.facts, None
 
 
 @disable_value_validation()
@@ -75,8 +89,30 @@ def read_delivered(
     labels = np.zeros(stack.geometry.shape, np.uint8)
     for tissue, mask in masks.items():
         labels[mask] = tissue
-    segments = {t: tuple(m.segment for m in mapped if m.tissue is t) for t in TUMOUR_TISSUES}
-    return Delivered(facts, Volume(labels, stack.geometry), segments)
+    return Delivered(facts, Volume(labels, stack.geometry), _segments_of(mapped))
+
+
+def delivered_in_layers(corrected: CorrectedSeg, grid: Geometry) -> Delivered | None:
+    """What files of one series outline together; None where one file holds all.
+
+    Parameters
+    ----------
+    corrected
+        As `dicomseg.read.read_seg` joined them.
+    grid
+        The reference that they were read onto.
+    """
+    if not corrected.layers:
+        return None
+    labels = Volume(corrected.labels(), grid)
+    return Delivered(
+        corrected.facts, labels, _segments_of(corrected.mapped), dict(corrected.layers)
+    )
+
+
+def _segments_of(mapped: Sequence[Mapped]) -> dict[Tissue, tuple[SegmentFacts, ...]]:
+    """Segments that stand for a tissue."""
+    return {t: tuple(m.segment for m in mapped if m.tissue is t) for t in TUMOUR_TISSUES}
 
 
 def measure_delivered(

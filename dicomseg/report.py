@@ -13,9 +13,10 @@ from pydicom.config import disable_value_validation
 
 from dicomseg.attributes import text_of
 from dicomseg.codes import STYLES
-from dicomseg.delivered import Decisions, Delivered, measure_delivered, read_delivered
+from dicomseg.delivered import Delivered, measure_delivered, read_delivered
 from dicomseg.identity import ResultIdentity
 from dicomseg.image_planes import ImagePlane, image_planes, in_order
+from dicomseg.layers import Decisions
 from dicomseg.lesions import Measurements
 from dicomseg.measure import volumes_of
 from dicomseg.report_content import remarks, report_content, text_content
@@ -65,6 +66,8 @@ class Report:
         Who outlined it; empty for a network's own.
     decided
         What a person said its segments are, where they do not say so themselves.
+    joined
+        Where the measurements are of it and of older files of its series, all of them together.
     """
 
     measurements: Measurements
@@ -72,6 +75,7 @@ class Report:
     earlier: tuple[Earlier, ...] = ()
     corrected_by: str = field(default="", repr=False)
     decided: Decisions = field(default_factory=dict)
+    joined: Delivered | None = None
 
 
 def measure_seg(
@@ -138,7 +142,7 @@ def write_report(seg: Dataset, sources: Sources, identity: ResultIdentity, told:
     grid, slices = _grid_series(seg, sources)
     source = in_order(sources[grid])[0]
     _check_identity(seg, source, identity)
-    delivered = read_delivered(seg, slices, told.decided)
+    delivered = told.joined or read_delivered(seg, slices, told.decided)
     _compare_volumes(delivered, told.measurements)
     subject = Subject(delivered, slices, text_of(source, "SeriesInstanceUID"), identity)
     date = text_of(source, "StudyDate")
@@ -156,7 +160,7 @@ def write_report(seg: Dataset, sources: Sources, identity: ResultIdentity, told:
         groups, sources, identity, person, [encodable(sentence, source) for sentence in said]
     )
     encoded = encode_document(
-        COMPREHENSIVE_SR, content, source, identity, _evidence(seg, sources, changed)
+        COMPREHENSIVE_SR, content, source, identity, _evidence(seg, delivered, sources, changed)
     )
     validate_report(encoded, told.measurements)
     return encoded
@@ -262,10 +266,16 @@ def _compare_volumes(delivered: Delivered, measured: Measurements) -> None:
         )
 
 
-def _evidence(seg: Dataset, sources: Sources, changed: Sequence[Change]) -> list[Evidence]:
+def _evidence(
+    seg: Dataset, delivered: Delivered, sources: Sources, changed: Sequence[Change]
+) -> list[Evidence]:
     """All instances that a report refers to."""
     found = [evidence_of(i) for role in Role if role in sources for i in in_order(sources[role])]
     found.append(evidence_of(seg))
+    found += [
+        Evidence(f.study_uid, f.series_uid, f.sop_class_uid, f.sop_instance_uid)
+        for f in delivered.layers.values()
+    ]
     for change in changed:
         e = change.earlier
         if e.is_image:

@@ -61,7 +61,7 @@ def _tissue_group(subject: Subject, tissue: Tissue, volume_ml: float) -> Group:
         name = tracking_identifier(subject.identity.result_id, tissue)
         uid = tracking_uid(subject.identity.result_id, tissue)
         return _plain_group(subject, name, uid, finding, [_volume(volume_ml)], [tissue])
-    facts = subject.delivered.facts
+    facts = subject.delivered.file_of(tissue)
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking_of(segments[0], subject.identity, tissue),
         referenced_segment=hd.sr.ReferencedSegment(
@@ -265,7 +265,6 @@ def _plain_group(
     tissues: Sequence[Tissue],
 ) -> Group:
     """A group without a region of its own; the segments of some tissues are its source."""
-    facts, numbers = subject.delivered.facts, subject.delivered.numbers(tissues)
     group = hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(uid, name),
         finding_type=concept(finding),
@@ -275,7 +274,6 @@ def _plain_group(
         measurements=measurements,
     )
     # One reference for each segment: highdicom 0.28 cannot read one of several.
-    which: list[int | None] = [*numbers] or [None]
     group[0].ContentSequence.extend(
         hd.sr.ImageContentItem(
             concept(code.SOURCE_OF_MEASUREMENT),
@@ -284,7 +282,7 @@ def _plain_group(
             referenced_segment_numbers=number,
             relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
         )
-        for number in which
+        for facts, number in subject.delivered.sources(tissues)
     )
     return group
 

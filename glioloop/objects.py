@@ -21,9 +21,10 @@ from converter.series import Series
 from converter.volume import to_volume
 from dicomseg.answer_page import answer
 from dicomseg.capture import write_captures
-from dicomseg.delivered import Decisions
+from dicomseg.delivered import Delivered, measure_delivered
 from dicomseg.encode import encode_seg
 from dicomseg.identity import LABEL_MAP_KIND, Predecessor, ResultIdentity
+from dicomseg.layers import Decisions
 from dicomseg.lesions import Measurements
 from dicomseg.preview import montage
 from dicomseg.report import Report, Sources, measure_seg, write_report, write_text_report
@@ -83,10 +84,13 @@ class Spoken:
         Those that a person outlined, or erased: writers drop empty segments.
     decided
         What a person said that its segments are, where they do not say so themselves.
+    joined
+        All that it and older files of its series hold together, where there are such layers.
     """
 
     tissues: Sequence[Tissue]
     decided: Decisions
+    joined: Delivered | None = None
 
 
 def write(
@@ -233,9 +237,15 @@ def write_correction(
     """
     sources = {role: headers_of(series) for role, series in chosen.items()}
     seg = pydicom.dcmread(seg_file)
-    measured = measure_seg(seg, sources, spoken.tissues, spoken.decided)
+    measured = (
+        measure_delivered(spoken.joined, spoken.tissues)
+        if spoken.joined
+        else measure_seg(seg, sources, spoken.tissues, spoken.decided)
+    )
     earlier = tuple(map(_earlier, told.others))
-    report = Report(measured, told.warnings, earlier, told.corrected_by, spoken.decided)
+    report = Report(
+        measured, told.warnings, earlier, told.corrected_by, spoken.decided, spoken.joined
+    )
     durable.once(folder / results.SR, lambda: write_report(seg, sources, identity, report))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pydicom
 
 from converter.parts import headers_of, read_part
+from dicomseg.delivered import delivered_in_layers
 from dicomseg.identity import Predecessor
 from dicomseg.measure import volumes_of
 from engine.adapt import FitSettings
@@ -126,9 +127,9 @@ def report_correction(arguments: Answer, progress: Progress) -> Answer:
     labels = original.with_array(corrected.labels(original.array))
     # A name stays between files: arguments of a job are kept.
     people = corrected.facts.people or (f"sent by {arguments['sender']}",)
-    # The file that came last is reported: what other layers outline, it does not speak of.
-    outlined = sorted(corrected.outlined - corrected.layers.keys())
-    spoken = objects.Spoken(outlined, tissues(lesson.label_map))
+    joined = delivered_in_layers(corrected, original.geometry)
+    outlined = sorted(corrected.outlined)
+    spoken = objects.Spoken(outlined, tissues(lesson.label_map), joined)
     _report(arguments, lesson.seg, replace(told, corrected_by=", ".join(people)), spoken)
     found = volumes_of(labels).tissues
     return {"volumes_ml": {tissue.name.lower(): volume for tissue, volume in found.items()}}

@@ -26,7 +26,8 @@ def test_what_was_written_is_measured(orientation, new_series, identity):
     assert dict(found) == pytest.approx(
         {Tissue.NECROSIS: 0.02457, Tissue.EDEMA: 1.371825, Tissue.ENHANCING: 0.372645}, rel=1e-6
     )
-    assert delivered.numbers([Tissue.NECROSIS, Tissue.ENHANCING]) == [1, 3]
+    sources = list(delivered.sources([Tissue.NECROSIS, Tissue.ENHANCING]))
+    assert sources == [(delivered.facts, 1), (delivered.facts, 3)]
     # Slices 1 to 4 alone have frames.
     assert delivered.labels.geometry.shape == (4, 20, 24)
 
@@ -67,7 +68,7 @@ def test_a_person_names_what_nothing_else_does(series, identity, edit_seg):
     with pytest.raises(HeldError, match="Seg 2"):
         read_delivered(seg)
     delivered = read_delivered(seg, (), {"Seg 2": Tissue.EDEMA, "Seg 9": Tissue.NECROSIS})
-    assert delivered.numbers([Tissue.EDEMA]) == [2]
+    assert list(delivered.sources([Tissue.EDEMA])) == [(delivered.facts, 2)]
 
 
 def test_a_tissue_without_segment_may_be_spoken_of(series, identity):

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
+from dicomseg.delivered import delivered_in_layers, measure_delivered
 from dicomseg.identity import Predecessor, ResultIdentity, tracking_uid
 from dicomseg.lesions import Measurements
 from dicomseg.measure import Volumes
+from dicomseg.read import read_seg
 from dicomseg.report import Report, measure_seg, validate_report, write_report, write_text_report
 from dicomseg.trend_change import Earlier
 from dicomseg.write import write_seg
@@ -626,3 +628,39 @@ def test_a_report_needs_a_study(series, identity):
     series.instances[0].StudyInstanceUID = ""
     with pytest.raises(RefusedError, match="StudyInstanceUID of its study"):
         write_text_report(series.instances[0], replace(identity, kind="answer"), ["Why."])
+
+
+def test_layers_are_reported_together(tumour, identity):
+    """Edema is in an older file: its volume is told, and which segment of which file it is."""
+    files = []
+    for number, tissues in enumerate(([Tissue.EDEMA], [Tissue.NECROSIS, Tissue.ENHANCING])):
+        array = np.where(np.isin(tumour.labels.array, tissues), tumour.labels.array, 0)
+        own = replace(identity, kind=f"layer {number}")
+        labels = tumour.labels.with_array(array.astype(np.uint8))
+        files.append(write_seg(labels, tumour.instances, own, tissues))
+    older, newer = files
+    grid = tumour.labels.geometry
+    joined = delivered_in_layers(read_seg(newer, grid, layers=[(older, {})]), grid)
+    assert joined is not None
+    case = replace(make_case(tumour, identity), seg=dcmread(BytesIO(newer)))
+    measured = measure_delivered(joined)
+    told = Report(measured, joined=joined)
+    encoded = write_report(case.seg, case.sources, case.identity, told)
+    # As the fixture says; enhancing is 4.5 mL less the necrosis in it.
+    assert dict(measured.volumes.tissues) == pytest.approx(
+        {Tissue.NECROSIS: 0.25, Tissue.EDEMA: 0.5, Tissue.ENHANCING: 4.25}
+    )
+    files_of = {
+        str(g.finding_type.meaning): g.referenced_segment.referenced_sop_instance_uid
+        for g in content_of(encoded).get_volumetric_roi_measurement_groups()
+    }
+    uids = [dcmread(BytesIO(file)).SOPInstanceUID for file in (newer, older, newer)]
+    assert list(files_of.values()) == uids
+    evidence = str(dcmread(BytesIO(encoded)).CurrentRequestedProcedureEvidenceSequence)
+    assert all(uid in evidence for uid in uids)
+
+
+def test_one_file_has_no_layers(tumour, identity):
+    encoded = write_seg(tumour.labels, tumour.instances, identity)
+    grid = tumour.labels.geometry
+    assert delivered_in_layers(read_seg(encoded, grid), grid) is None
