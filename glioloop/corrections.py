@@ -12,7 +12,15 @@ from typing import Any
 from dicomseg.facts import SegFacts
 from dicomseg.identity import LABEL_MAP_KIND, series_uid_for, uid_for
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
-from glioloop import confinement, inference, jobs, model_networks, model_refits, results
+from glioloop import (
+    confinement,
+    inference,
+    jobs,
+    model_networks,
+    model_refits,
+    model_taught,
+    results,
+)
 from glioloop.confinement import named
 from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
@@ -123,6 +131,9 @@ class Corrections:
             return {"state": mine.state, "reason": mine.reason}
         if any(one.state not in LEARNT for one in now.values()):
             return {"state": AGAIN, "reason": "another correction was withdrawn meanwhile"}
+        fitted = [one.sop_instance_uid for one in lessons]
+        if [one.sop_instance_uid for one in self._lessons(mine)] != fitted:  # a merge, or a split
+            return {"state": AGAIN, "reason": "whose corrections these are changed meanwhile"}
         report: dict[str, Any] = {"fit": fit["metrics"]}
         uid, reason = row.sop_instance_uid, fit["reason"]
         if not fit["accepted"]:
@@ -146,7 +157,8 @@ class Corrections:
         name = self._site.models.patient(key).name(made.number)
         state = CorrectionState.ACCEPTED
         if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):
-            self._site.models.rollback(key, backbone)
+            # Whoever withdrew it may have done so already; once more changes nothing.
+            model_taught.point_elsewhere(self._site.models, key, {uid})
             withdrawn = ledger.correction(uid)
             return {"state": withdrawn.state, "reason": withdrawn.reason}
         return {"state": state, "reason": reason}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from glioloop import confinement, label_map
+from glioloop import confinement, label_map, model_taught
 from glioloop.corrections import start_again
 from glioloop.jobs import Board
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
@@ -84,8 +84,10 @@ def reject(site: Site, sop_instance_uid: str) -> None:
 def withdraw(site: Site, sop_instance_uid: str) -> str:
     """A person says that a correction was wrong: nothing that it taught stays in use.
 
-    The newest version that was fitted without it, else the base head, is used at once; then a head
-    is fitted to the patient's other corrections, if there are any.
+    The patient uses at once the nearest version before that was fitted without it; where there is
+    none, what a patient without a head uses: a group's, else the base head. So does every group.
+    Then a head is fitted to the patient's other corrections, if there are any; a group's is fitted
+    again when a person says so.
 
     Returns
     -------
@@ -106,31 +108,39 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
         sop_instance_uid, state=CorrectionState.WITHDRAWN, reason="withdrawn by a person", head=None
     )
     key = PatientKey(row.patient_key)
-    used = _point_elsewhere(site, key, sop_instance_uid)
+    withdrawn = {c.sop_instance_uid for c in ledger.corrections(CorrectionState.WITHDRAWN)}
+    used = _point_elsewhere(site, key, withdrawn)
+    groups = _groups_elsewhere(site, withdrawn)
     theirs = site.models.keys_of(key)
     others = [other for other in ledger.corrections(*LEARNT) if other.patient_key in theirs]
-    said = used or "no model had learnt from it"
+    said = "; ".join([used, *groups] if used else groups) or "no model had learnt from it"
     if others and used is not None:
         said = f"{said}; {_learn_again(site, others[-1])} fits one to the other corrections"
     _report_again(site, row)
     return said
 
 
-def _point_elsewhere(site: Site, key: PatientKey, sop_instance_uid: str) -> str | None:
-    """Use a version that knows nothing of a SEG; None where the one in use does not either."""
+def _point_elsewhere(site: Site, key: PatientKey, withdrawn: Collection[str]) -> str | None:
+    """Let the patient use a version that knows nothing of some SEGs; None where that is so."""
+    moved = model_taught.point_elsewhere(site.models, key, withdrawn)
+    if not moved:
+        return None
     models = site.models.patient(key)
-    withdrawn = {c.sop_instance_uid for c in site.ledger.corrections(CorrectionState.WITHDRAWN)}
-    said = None
-    for backbone in models.current:
-        used = models.in_use(backbone)
-        if used is None or sop_instance_uid not in used.corrections:
-            continue
-        number = models.ancestor_without(used.number, withdrawn)
-        if number == BASE:
-            site.models.use_nothing(key, backbone)
-        else:
-            site.models.use(key, number, backbone)
-        said = f"the patient's next study is segmented with head {models.name(number)}"
+    base = "its group's head, or base" if site.settings.adaptation.groups else "head base"
+    said = [
+        f"head {models.name(number)}" if number != BASE else base
+        for number in sorted(set(moved.values()))
+    ]
+    return f"the patient's next study is segmented with {' or '.join(said)}"
+
+
+def _groups_elsewhere(site: Site, withdrawn: Collection[str]) -> list[str]:
+    """Let every group use a version that knows nothing of some SEGs; what was done, in words."""
+    said = []
+    for key in model_taught.groups(site.models):
+        moved = model_taught.point_elsewhere(site.models, key, withdrawn)
+        models = site.models.patient(key)
+        said += [f"{models.title} uses head {models.name(n)}" for n in sorted(set(moved.values()))]
     return said
 
 

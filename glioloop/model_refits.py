@@ -8,12 +8,14 @@ backbone goes on to serve its heads.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 import pydicom
 
+from converter.files import READ_ERRORS
 from glioloop import confinement, inference, jobs, model_networks
 from glioloop.jobs import Board
 from glioloop.judging import files_of, images
@@ -32,7 +34,7 @@ TAKEN = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """Corrections that were learnt from, or tried."""
 AGAIN = "again"
 AT_ONCE = 1000
-"""Patients of an older backbone that are queued at one start of the service."""
+"""Owners of heads on older backbones that are looked up in one question."""
 
 
 class Refits:
@@ -50,7 +52,7 @@ class Refits:
 
     def fit(self, whose: str) -> dict[str, str]:
         """Fit in a child process, and store the head if it passes the gate."""
-        site = self._site
+        site, began = self._site, time.time()
         owner = owner_of(site, whose)
         rows = corrections_of(site, owner)
         if not rows:
@@ -59,6 +61,8 @@ class Refits:
         used = owner.in_use(backbone)
         try:
             fit = fit_head(site, rows)
+        except inference.StoppedError:
+            raise  # it says nothing of the corrections; the job goes on at the next start
         except GlioloopError as error:
             logger.warning("%s was not fitted again: %s", owner.title, error)
             return {"state": "not fitted", "reason": str(error)}
@@ -76,7 +80,8 @@ class Refits:
             metrics=fit["metrics"],
             software=metadata.version("glioloop"),
             group=owner.group,
-            began_at=min(row.received_at for row in rows),
+            # A group may be fitted again after it was forgotten: its corrections are still there.
+            began_at=began if owner.group else min(row.received_at for row in rows),
         )
         name = owner_of(site, whose).name(made.number)
         return {"state": "accepted", "reason": f"head {name}; {fit['reason']}"}
@@ -87,12 +92,14 @@ class Refits:
             backbone = self._site.manifest()["backbone_sha256"]
         except RefusedError:  # without a network, each study says so
             return 0
-        found = self._site.models.left_behind(backbone, "", AT_ONCE)
-        for key in found:
-            jobs.start(JOB, key, job_id=f"{JOB}:{key}:{backbone[:12]}", serial=key)
-        if found:
-            logger.info("%d heads are fitted again for another backbone", len(found))
-        return len(found)
+        count, after = 0, ""
+        while found := self._site.models.left_behind(backbone, after, AT_ONCE):
+            for key in found:
+                jobs.start(JOB, key, job_id=f"{JOB}:{key}:{backbone[:12]}", serial=key)
+            count, after = count + len(found), found[-1]
+        if count:
+            logger.info("%d heads are fitted again for another backbone", count)
+        return count
 
 
 def queue(site: Site, whose: str) -> str:
@@ -160,10 +167,13 @@ def _lesson(site: Site, row: CorrectionRow) -> Mapping[str, Any]:
 
 
 def _groups(site: Site, row: CorrectionRow) -> list[str]:
-    """Groups that the study of a correction belongs to."""
+    """Groups that the study of a correction belongs to, by its first image that can be read."""
     for image in images(site, row.study_uid):
-        header = pydicom.dcmread(str(image.path), stop_before_pixels=True)
-        return groups_of(header, image.calling_ae, site.settings.adaptation.groups)
+        try:
+            header = pydicom.dcmread(str(image.path), stop_before_pixels=True)
+            return groups_of(header, image.calling_ae, site.settings.adaptation.groups)
+        except READ_ERRORS:
+            continue
     return []
 
 

@@ -100,6 +100,38 @@ def test_merges_follow_one_another_and_come_apart_again(tmp_path: Path) -> None:
     assert [store.owner(p.key) for p in (OLD, NEW, THIRD)] == [NEW.key, NEW.key, THIRD.key]
 
 
+def test_a_key_that_was_merged_finds_whom_it_was_merged_into(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    given(store, OLD, "1.1")
+    merge(store, OLD, NEW, "anna")
+    assert store.find(OLD.key[:12]).patient_key == NEW.key
+
+
+def test_of_three_ids_none_uses_what_a_split_one_taught(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    given(store, NEW, "1.9")
+    merge(store, OLD, NEW, "anna")
+    assert given(store, NEW, "1.1", "1.9", parent=1) == 2
+    merge(store, NEW, THIRD, "anna")
+    split(store, OLD, NEW, {"1.1"}, "anna", {"1.9"})
+    split(store, NEW, THIRD, {"1.9"}, "anna", {"1.1"})
+    used = store.used(NEW.key, "B1")
+    assert used is not None
+    assert used.version.corrections == ("1.9",)
+    assert store.used(THIRD.key, "B1") is None
+
+
+def test_whoever_is_split_off_uses_nothing_that_others_taught(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    given(store, OLD, "1.1")
+    # Taught by files, without the service: nobody else's, so it stays.
+    given(store, OLD, "1.1", "1.7", parent=1)
+    given(store, OLD, "1.1", "1.7", "1.9", parent=2)
+    merge(store, OLD, NEW, "anna")
+    split(store, OLD, NEW, {"1.1"}, "anna", {"1.9"})
+    assert store.patient(OLD.key).current == {"B1": 2}
+
+
 def test_what_makes_no_sense_is_refused_and_repeating_is_harmless(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     with pytest.raises(RefusedError, match="one Patient ID of one issuer"):

@@ -1,0 +1,150 @@
+"""What happens to a fit when whose corrections these are changes, on the stores alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glioloop import decisions, model_networks, model_refits, model_taught, settings
+from glioloop.corrections import AGAIN, Corrections
+from glioloop.delivery import Deliveries
+from glioloop.ledger_schema import CorrectionRow, CorrectionState
+from glioloop.model_groups import key_of_group
+from glioloop.model_merging import Person, merge, person
+from glioloop.model_refits import Refits
+from glioloop.site import Site, open_site
+from study.patient import PatientKey
+
+FIT = {"accepted": True, "reason": "accepted", "head": {"weight": [[1.0]]}, "metrics": {}}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site with a group and a network that is never run."""
+    monkeypatch.setattr(Site, "manifest", lambda _site: {"backbone_sha256": "B1"})
+    monkeypatch.setattr(model_networks, "keep", lambda _site: None)
+    monkeypatch.setattr(model_refits, "_groups", lambda _site, _row: ["site"])
+    groups = {"groups": [{"name": "site"}]}
+    return open_site(settings.load(data=tmp_path / "data", adaptation=groups))
+
+
+@pytest.fixture
+def fitting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """A function that says what happens while a head is fitted; it happens once."""
+
+    def call(meanwhile: Callable[[], object]) -> None:
+        waiting = [meanwhile]
+
+        def fit(_site: Site, _rows: object) -> dict[str, Any]:
+            if waiting:
+                waiting.pop()()
+            return FIT
+
+        monkeypatch.setattr(model_refits, "fit_head", fit)
+
+    return call
+
+
+def came(site: Site, key: PatientKey, number: int, state: CorrectionState) -> str:
+    """Enter a correction; its UID."""
+    uid = f"1.{number}"
+    with site.ledger.transaction() as session:
+        session.add(
+            CorrectionRow(
+                sop_instance_uid=uid,
+                study_uid=f"2.{number}",
+                state=state,
+                calling_ae="VIEWER",
+                called_ae="GLIOLOOP",
+                received_at=float(number),
+                path="nowhere.dcm",
+                result_id=f"{number:032x}",
+                patient_key=key,
+            )
+        )
+    return uid
+
+
+def people(site: Site) -> tuple[Person, Person]:
+    return person(site.secret, "", "OLD-1"), person(site.secret, "", "NEW-1")
+
+
+def test_a_merge_while_a_head_is_fitted_has_it_fitted_again(site: Site, fitting: Any) -> None:
+    old, new = people(site)
+    first = came(site, old.key, 1, CorrectionState.ACCEPTED)
+    second = came(site, new.key, 2, CorrectionState.LEARNING)
+    fitting(lambda: merge(site.models, old, new, "anna"))
+    corrections = Corrections(site, Deliveries(site))
+    assert corrections.learn(second)["state"] == AGAIN
+    assert site.models.patient(new.key).versions == ()
+    assert corrections.learn(second)["state"] == "accepted"
+    (made,) = site.models.patient(new.key).versions
+    assert made.corrections == (first, second)
+
+
+def test_what_is_withdrawn_while_its_head_is_stored_is_undone_once(
+    site: Site, fitting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    fitting(lambda: None)
+    corrections.learn(came(site, new.key, 1, CorrectionState.LEARNING))
+    second = came(site, new.key, 2, CorrectionState.LEARNING)
+    settle = site.ledger.settle_correction
+
+    def withdrawn_first(uid: str, **values: Any) -> bool:
+        site.ledger.set_correction(uid, state=CorrectionState.WITHDRAWN, reason="by a person")
+        model_taught.point_elsewhere(site.models, new.key, {uid})
+        return settle(uid, **values)
+
+    monkeypatch.setattr(site.ledger, "settle_correction", withdrawn_first)
+    assert corrections.learn(second)["state"] == "withdrawn"
+    assert len(site.models.patient(new.key).versions) == 2
+    assert site.models.patient(new.key).current == {"B1": 1}
+
+
+def test_a_groups_head_that_a_withdrawn_correction_taught_is_let_go(
+    site: Site, fitting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = people(site)
+    fitting(lambda: None)
+    monkeypatch.setattr(decisions, "_report_again", lambda *_: None)  # nothing runs jobs here
+    came(site, old.key, 1, CorrectionState.ACCEPTED)
+    assert Refits(site).fit("site")["state"] == "accepted"
+    second = came(site, new.key, 2, CorrectionState.ACCEPTED)
+    assert Refits(site).fit("site")["state"] == "accepted"
+    assert site.models.group("site").current == {"B1": 2}
+    assert decisions.withdraw(site, second) == "group site uses head site.1"
+    assert site.models.group("site").current == {"B1": 1}
+
+
+def test_a_forgotten_group_can_be_fitted_again(site: Site, fitting: Any) -> None:
+    fitting(lambda: None)
+    came(site, people(site)[0].key, 1, CorrectionState.ACCEPTED)
+    assert Refits(site).fit("site")["state"] == "accepted"
+    assert site.models.forget(key_of_group("site")) == 1
+    assert Refits(site).fit("site")["state"] == "accepted"
+    assert len(site.models.group("site").versions) == 1
+
+
+def test_every_head_of_an_older_backbone_is_queued(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = people(site)
+    keys = [PatientKey(two * 32) for two in ("ab", "cd", "ef")]
+    for key in (*keys, old.key):
+        site.models.accept(
+            key, parent=0, backbone="B0", head={}, corrections=("1.1",), metrics={}, software="1"
+        )
+    merge(site.models, old, new, "anna")
+    queued: list[str] = []
+    monkeypatch.setattr(model_refits, "AT_ONCE", 2)
+    monkeypatch.setattr(
+        model_refits.jobs, "start", lambda _job, key, *, job_id, serial: queued.append(key)
+    )
+    assert Refits(site).resume() == 4
+    # Of the two IDs that are one patient's, only the one that stays.
+    assert queued == sorted([*keys, new.key])
