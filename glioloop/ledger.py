@@ -253,12 +253,17 @@ class Ledger:
             wanted = CorrectionRow.sop_instance_uid == sop_instance_uid
             session.execute(update(CorrectionRow).where(wanted).values(**values))
 
-    def settle_correction(self, sop_instance_uid: str, **values: Any) -> bool:
-        """Change columns of a correction that is being learnt from; False where it no longer is."""
+    def settle_correction(
+        self,
+        sop_instance_uid: str,
+        was: str = CorrectionState.LEARNING,
+        **values: Any,
+    ) -> bool:
+        """Change columns of a correction that `was` in a state; False where it no longer is."""
         with self._sessions.begin() as session:
             mine = CorrectionRow.sop_instance_uid == sop_instance_uid
-            learning = CorrectionRow.state == CorrectionState.LEARNING
-            done = session.execute(update(CorrectionRow).where(mine, learning).values(**values))
+            still = CorrectionRow.state == was
+            done = session.execute(update(CorrectionRow).where(mine, still).values(**values))
             return bool(done.rowcount)  # type: ignore[attr-defined]
 
     def learning(self, *patient_keys: str) -> bool:

@@ -68,6 +68,17 @@ class Site:
         """Key of the Patient ID alone, without its issuer."""
         return patient_key(self.secret, "", str(header.get("PatientID", "") or ""))
 
+    def named_patient(
+        self, patient_id: str, issuer: str, calling_ae: str
+    ) -> tuple[PatientKey | None, bool]:
+        """Key of the patient that a SEG names, and whether the issuer of its Patient ID is in it.
+
+        Many viewers drop the issuer: where neither the SEG nor who sent it names one, the ID alone
+        is compared.
+        """
+        named = issuer or self.settings.listener.issuers.get(calling_ae, "")
+        return patient_key(self.secret, named, patient_id), bool(named)
+
     def is_theirs(
         self, patient_key: str | None, id_key: str | None, found: str | None, *, whole: bool
     ) -> bool:
