@@ -19,19 +19,17 @@ from converter.files import READ_ERRORS
 from glioloop import confinement, inference, jobs, model_networks
 from glioloop.jobs import Board
 from glioloop.judging import files_of, images
-from glioloop.ledger_schema import CorrectionRow, CorrectionState
-from glioloop.lessons import lesson_json
+from glioloop.ledger_schema import TAKEN, CorrectionRow
+from glioloop.lessons import lesson_json, with_layers
 from glioloop.model_groups import groups_of
 from glioloop.models import BASE, PatientModels
 from glioloop.site import Site
-from study.errors import GlioloopError, RefusedError
+from study.errors import GlioloopError, HeldError, RefusedError
 from study.patient import PatientKey
 
 logger = logging.getLogger(__name__)
 
 JOB, LANE = "refit", "adapt"
-TAKEN = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
-"""Corrections that were learnt from, or tried."""
 AGAIN = "again"
 AT_ONCE = 1000
 """Owners of heads on older backbones that are looked up in one question."""
@@ -57,6 +55,7 @@ class Refits:
         rows = corrections_of(site, owner)
         if not rows:
             return {"state": "nothing to do", "reason": f"{owner.title} has no correction"}
+        taught = with_layers(site, rows)
         backbone = site.manifest()["backbone_sha256"]
         used = owner.in_use(backbone)
         try:
@@ -66,7 +65,7 @@ class Refits:
         except GlioloopError as error:
             logger.warning("%s was not fitted again: %s", owner.title, error)
             return {"state": "not fitted", "reason": str(error)}
-        if [r.sop_instance_uid for r in corrections_of(site, owner)] != _uids(rows):
+        if _uids(with_layers(site, corrections_of(site, owner))) != _uids(taught):
             return {"state": AGAIN, "reason": "its corrections changed meanwhile"}
         if not fit["accepted"]:
             return {"state": "not better", "reason": fit["reason"]}
@@ -76,7 +75,7 @@ class Refits:
             parent=used.number if used else BASE,
             backbone=backbone,
             head=fit["head"],
-            corrections=tuple(sorted(_uids(rows))),
+            corrections=tuple(sorted(_uids(taught))),
             metrics=fit["metrics"],
             software=metadata.version("glioloop"),
             group=owner.group,
@@ -143,7 +142,7 @@ def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
     """
     lessons = [_lesson(site, row) for row in rows]
     for row, lesson in zip(rows, lessons, strict=True):
-        confinement.outline(lesson, f"SEG {row.sop_instance_uid}")
+        _outline(row, lesson)
     wanted = site.settings.adaptation
     arguments = {
         "lessons": lessons,
@@ -153,6 +152,29 @@ def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
         "largest_drift": wanted.largest_drift,
     }
     return inference.run("learn", arguments, 60 * site.settings.inference.wall_clock_minutes)
+
+
+class UnreadableError(HeldError):
+    """A correction that cannot be read; its message quotes nothing of what the file says."""
+
+    def __init__(self, sop_instance_uid: str, reason: str) -> None:
+        super().__init__(f"SEG {sop_instance_uid} cannot be read")
+        self.reason = reason
+
+
+def reason_of(error: GlioloopError) -> str:
+    """Why a head was not fitted, as it is kept in the ledger: it may quote labels of a file."""
+    return error.reason if isinstance(error, UnreadableError) else str(error)
+
+
+def _outline(row: CorrectionRow, lesson: Mapping[str, Any]) -> None:
+    """Read what a correction outlines."""
+    try:
+        confinement.outline(lesson, f"SEG {row.sop_instance_uid}")
+    except inference.StoppedError:
+        raise
+    except GlioloopError as error:
+        raise UnreadableError(row.sop_instance_uid, str(error)) from error
 
 
 def _lesson(site: Site, row: CorrectionRow) -> Mapping[str, Any]:

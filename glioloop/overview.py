@@ -110,7 +110,7 @@ def jobs(site: Site) -> Table:
 def job_row(job: Job) -> dict[str, Any]:
     """One job; a job that ended with a study held is shown as held, with the reason."""
     row = {**asdict(job), "created": time_of(job.created), "updated": time_of(job.updated)}
-    if job.note.startswith("held: "):
+    if job.note.partition(":")[0] == "held":
         row["state"] = "held"
     kind, _, rest = job.id.partition(":")
     row["study_uid"] = rest.split(":")[0] if kind == "infer" else ""
