@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from glioloop import confinement, label_map, model_taught
 from glioloop.corrections import start_again
@@ -13,7 +14,7 @@ from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
 from glioloop.models import BASE
 from glioloop.site import Site
 from study.errors import RefusedError
-from study.patient import PatientKey, patient_key
+from study.patient import PatientKey
 
 
 def accept(
@@ -40,7 +41,8 @@ def accept(
     Raises
     ------
     RefusedError
-        If it is not held, or it is not said what it corrects, or its patient has no model.
+        If it is not held, or it is not said what it corrects, or that is of another patient or
+        study, or its patient has no model.
     """
     label_map.tissues(named)
     row = site.ledger.correction(sop_instance_uid)
@@ -54,12 +56,18 @@ def accept(
     if result.patient_key is None:
         raise RefusedError("the patient of that result has no usable Patient ID")
     facts = confinement.facts(Path(row.path), confinement.named(sop_instance_uid))
-    own = patient_key(site.secret, "", facts.patient_id)
-    if not site.is_theirs(result.patient_key, result.patient_id_key, own, whole=False):
+    own, whole = site.named_patient(facts.patient_id, facts.issuer, row.calling_ae)
+    if not site.is_theirs(result.patient_key, result.patient_id_key, own, whole=whole):
         raise RefusedError("the SEG is another patient's than the result")
+    if facts.study_uid != result.study_uid:
+        raise RefusedError(
+            f"the SEG lies in study {facts.study_uid}, the result in {result.study_uid}: name a"
+            " result of the SEG's study"
+        )
     with closing(Board(site.settings.database)) as board:
-        site.ledger.set_correction(
-            sop_instance_uid,
+        _decide(
+            site,
+            row,
             state=CorrectionState.LEARNING,
             reason="accepted by a person",
             result_id=chosen,
@@ -71,14 +79,21 @@ def accept(
         return start_again(site, board, site.ledger.correction(sop_instance_uid))
 
 
+def _decide(site: Site, row: CorrectionRow, **values: Any) -> None:
+    """Write a decision about a SEG, unless another one was made meanwhile."""
+    if not site.ledger.settle_correction(row.sop_instance_uid, was=row.state, **values):
+        now = site.ledger.correction(row.sop_instance_uid).state
+        raise RefusedError(
+            f"SEG {row.sop_instance_uid} is no longer {row.state}: it is {now}; look again"
+        )
+
+
 def reject(site: Site, sop_instance_uid: str) -> None:
     """A person says that a held SEG is no correction."""
     row = site.ledger.correction(sop_instance_uid)
     if row.state != CorrectionState.HELD:
         raise RefusedError(f"SEG {sop_instance_uid} is not held: it is {row.state}")
-    site.ledger.set_correction(
-        sop_instance_uid, state=CorrectionState.REJECTED, reason="rejected by a person"
-    )
+    _decide(site, row, state=CorrectionState.REJECTED, reason="rejected by a person")
 
 
 def withdraw(site: Site, sop_instance_uid: str) -> str:
