@@ -27,10 +27,11 @@ from glioloop.delivery import Deliveries
 from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
+from glioloop.lessons import with_layers
 from glioloop.models import BASE
 from glioloop.site import Site
 from study.errors import GlioloopError, HeldError, RefusedError
-from study.patient import PatientKey, patient_key
+from study.patient import PatientKey
 
 logger = logging.getLogger(__name__)
 
@@ -94,52 +95,51 @@ class Corrections:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
         self._reports.give(sop_instance_uid)
-        jobs.note(f"{outcome['state']}: {outcome['reason']}")
+        jobs.note(outcome["state"])
 
     def learn(self, sop_instance_uid: str) -> dict[str, str]:
         """Fit the patient's head in a child process, and store it if it passes the gate."""
         site = self._site
         row = site.ledger.correction(sop_instance_uid)
         if row.state != CorrectionState.LEARNING or row.result_id is None:
-            return {"state": row.state, "reason": row.reason}
+            return {"state": row.state}
         rows = self._lessons(row)
+        taught = with_layers(site, rows)
         site.ledger.began(row.result_id, row.study_uid, "adapt")
         try:
             fit = model_refits.fit_head(site, rows)
         except inference.StoppedError:
             raise  # it says nothing of the correction, which is learnt from at the next start
         except GlioloopError as error:
-            self.hold(sop_instance_uid, str(error))
-            return {"state": CorrectionState.HELD, "reason": str(error)}
-        return self._settle(row, rows, fit)
+            self.hold(sop_instance_uid, model_refits.reason_of(error))
+            return {"state": CorrectionState.HELD}
+        return self._settle(row, taught, fit)
 
     def hold(self, sop_instance_uid: str, reason: str) -> None:
         """A person must look at it; unless one decided about it meanwhile."""
-        logger.info("SEG %s: held, %s", sop_instance_uid, reason)
+        logger.info("SEG %s: held", sop_instance_uid)
         self._site.ledger.settle_correction(
             sop_instance_uid, state=CorrectionState.HELD, reason=reason
         )
 
     def _settle(
-        self, row: CorrectionRow, lessons: list[CorrectionRow], fit: Mapping[str, Any]
+        self, row: CorrectionRow, taught: list[CorrectionRow], fit: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Store an accepted head, or say why there is none."""
+        """Store an accepted head, or say in the ledger why there is none; the new state."""
         ledger = self._site.ledger
-        now = {one.sop_instance_uid: one for one in map(self._again, lessons)}
-        mine = now[row.sop_instance_uid]
+        mine = self._again(row)
         if mine.state != CorrectionState.LEARNING:  # a person withdrew it meanwhile
-            return {"state": mine.state, "reason": mine.reason}
-        if any(one.state not in LEARNT for one in now.values()):
-            return {"state": AGAIN, "reason": "another correction was withdrawn meanwhile"}
-        fitted = [one.sop_instance_uid for one in lessons]
-        if [one.sop_instance_uid for one in self._lessons(mine)] != fitted:  # a merge, or a split
-            return {"state": AGAIN, "reason": "whose corrections these are changed meanwhile"}
+            return {"state": mine.state}
+        now = with_layers(self._site, self._lessons(mine))
+        # One was withdrawn, or layered by another one, or there was a merge or a split.
+        if [one.sop_instance_uid for one in now] != [one.sop_instance_uid for one in taught]:
+            return {"state": AGAIN}
         report: dict[str, Any] = {"fit": fit["metrics"]}
         uid, reason = row.sop_instance_uid, fit["reason"]
         if not fit["accepted"]:
             state = CorrectionState.NOT_BETTER
             ledger.settle_correction(uid, state=state, reason=reason, report=report, head=None)
-            return {"state": state, "reason": reason}
+            return {"state": state}
         assert row.patient_key is not None  # noqa: S101 - it was queued under one
         key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
         used = self._site.models.patient(key).in_use(backbone)
@@ -149,19 +149,18 @@ class Corrections:
             parent=used.number if used else BASE,
             backbone=backbone,
             head=fit["head"],
-            corrections=tuple(sorted(lesson.sop_instance_uid for lesson in lessons)),
+            corrections=tuple(sorted(one.sop_instance_uid for one in taught)),
             metrics=fit["metrics"],
             software=metadata.version("glioloop"),
-            began_at=min(lesson.received_at for lesson in lessons),
+            began_at=min(one.received_at for one in taught),
         )
         name = self._site.models.patient(key).name(made.number)
         state = CorrectionState.ACCEPTED
         if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):
             # Whoever withdrew it may have done so already; once more changes nothing.
             model_taught.point_elsewhere(self._site.models, key, {uid})
-            withdrawn = ledger.correction(uid)
-            return {"state": withdrawn.state, "reason": withdrawn.reason}
-        return {"state": state, "reason": reason}
+            return {"state": ledger.correction(uid).state}
+        return {"state": state}
 
     def _again(self, row: CorrectionRow) -> CorrectionRow:
         """A correction as it stands now."""
@@ -169,7 +168,6 @@ class Corrections:
 
     def _recognise(self, row: CorrectionRow, facts: SegFacts) -> Recognition:
         """Ask dicomseg, with all results that the SEG could be about."""
-        secret, issuers = self._site.secret, self._site.settings.listener.issuers
         candidates = [r for r in self._site.ledger.results() if _may_concern(facts, r)]
         before = self._corrections_of(candidates, row.sop_instance_uid)
         paths = [Path(one.path) for one in (row, *before)]
@@ -177,10 +175,7 @@ class Corrections:
         corrections: dict[str | None, dict[str, str]] = {}
         for one, digest in zip(before, known, strict=True):
             corrections.setdefault(one.result_id, {})[one.sop_instance_uid] = digest
-        # Many viewers drop the issuer of the Patient ID; then the ID alone is compared.
-        whole = bool(facts.issuer or issuers.get(row.calling_ae))
-        issuer = facts.issuer or issuers.get(row.calling_ae, "")
-        patient = patient_key(secret, issuer if whole else "", facts.patient_id)
+        patient, whole = self._site.named_patient(facts.patient_id, facts.issuer, row.calling_ae)
         theirs = {
             r.result_id: patient
             for r in candidates
@@ -249,7 +244,8 @@ class Corrections:
 
     def _set(self, row: CorrectionRow, state: CorrectionState, reason: str, **values: Any) -> None:
         """Write what became of a SEG."""
-        logger.info("SEG %s: %s, %s", row.sop_instance_uid, state.value, reason)
+        # The reason may quote what others wrote: it is told on the page, and by the ledger.
+        logger.info("SEG %s: %s", row.sop_instance_uid, state.value)
         self._site.ledger.set_correction(row.sop_instance_uid, state=state, reason=reason, **values)
 
 
