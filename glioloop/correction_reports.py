@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +21,13 @@ from glioloop import confinement, history, jobs, model_forgetting, results
 from glioloop.confinement import named
 from glioloop.delivery import Deliveries
 from glioloop.judging import files_of
-from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
-from glioloop.lessons import lesson_json
+from glioloop.ledger_schema import LEARNT, TAKEN, CorrectionRow, CorrectionState
+from glioloop.lessons import layers_of, lesson_json
 from glioloop.site import Site
 from study.errors import GlioloopError
 
 logger = logging.getLogger(__name__)
 
-TOLD = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
-"""States of a correction that a report is made of: it was taken, whatever was learnt from it."""
 SERIES_NUMBER = 904
 """(0020,0011) *Series Number*."""
 LIMITS = replace(confinement.LIMITS, cpu_s=480, wall_s=600.0)
@@ -61,30 +60,38 @@ class CorrectionReports:
         if row.result_id is None:
             return None
         withdrawn = row.state == CorrectionState.WITHDRAWN
-        if not withdrawn and row.state not in TOLD:
+        if not withdrawn and row.state not in TAKEN:
             return None
-        told = site.results.reports(row.result_id)
-        if withdrawn and (not told or told[-1]["seg"] != sop_instance_uid):
-            return None  # what it said is not what the archive shows last
         outlined = self._newest(row.result_id) if withdrawn else row
-        learnt = [outlined.sop_instance_uid, outlined.head, outlined.label_map] if outlined else []
+        layers = layers_of(site, outlined) if outlined else []
+        parts = [[one.sop_instance_uid, one.label_map] for one in layers]
+        learnt = (
+            [outlined.sop_instance_uid, outlined.head, outlined.label_map, parts]
+            if outlined
+            else []
+        )
         said = _digest([row.result_id, learnt, sop_instance_uid if withdrawn else ""])
-        # The job of a crash, or of a person who asks again, makes no second report of the same.
-        before = told[:-1] if told and told[-1]["said"] == said else told
+        told = site.results.reports(row.result_id)
+        # The job of a crash, or of a person who asks again, makes no second report of the same,
+        # but sees to it that the one which is written is delivered.
+        again = bool(told) and told[-1]["said"] == said
+        if withdrawn and not again and not (told and _speaks_of(told[-1], sop_instance_uid)):
+            return None  # what it said is not what the archive shows last
+        before = told[:-1] if again else told
         supersedes = before[-1]["report_id"] if before else row.result_id
         report_id = _digest([said, supersedes])
-        warnings = [_why_again(outlined)] if withdrawn else [_outcome(row)]
+        warnings = [_why_again(row, outlined)] if withdrawn else [_outcome(row)]
         return {
             "report_id": report_id,
             "result_id": row.result_id,
             "entry": {
                 "report_id": report_id,
                 "seg": outlined.sop_instance_uid if outlined else "",
+                "layers": [one.sop_instance_uid for one in layers],
                 "said": said,
             },
             "study_uid": row.study_uid,
             "folder": str(site.results.path(report_id, ".").absolute()),
-            "lesson": lesson_json(site, outlined) if outlined else None,
             "own_seg": str(site.results.path(row.result_id, results.SEG).absolute()),
             "sender": outlined.calling_ae if outlined else "",
             **self._about(row, report_id, supersedes, warnings, manual=outlined is not None),
@@ -135,14 +142,18 @@ class CorrectionReports:
         """The report, in a child process; False where it cannot be made, which is noted."""
         ledger = self._site.ledger
         row = ledger.correction(sop_instance_uid)
+        seg = plan["entry"]["seg"]
+        # Labels of segments are text of others, and stay out of the record of a job.
+        lesson = lesson_json(self._site, ledger.correction(seg)) if seg else None
+        asked = {**plan, "lesson": lesson}
         try:
-            found = confinement.run("report_correction", plan, named(sop_instance_uid), LIMITS)
+            found = confinement.run("report_correction", asked, named(sop_instance_uid), LIMITS)
         except GlioloopError as error:
-            logger.error("correction %s has no report: %s", sop_instance_uid, error)  # noqa: TRY400
+            logger.error("correction %s has no report", sop_instance_uid)  # noqa: TRY400
             ledger.set_correction(sop_instance_uid, report={**row.report, "no_report": str(error)})
             return False
         model_forgetting.bury_if_forgotten(self._site, row.study_uid, Path(plan["folder"]))
-        if plan["entry"]["seg"] == sop_instance_uid:
+        if seg == sop_instance_uid:
             said = {**row.report, "volumes_ml": found["volumes_ml"]}
             ledger.set_correction(sop_instance_uid, report=said)
         self._site.results.add_report(plan["result_id"], plan["entry"])
@@ -154,8 +165,15 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(["correction", value]).encode()).hexdigest()[:32]
 
 
-def _why_again(outlined: CorrectionRow | None) -> str:
+def _speaks_of(entry: Mapping[str, Any], sop_instance_uid: str) -> bool:
+    """Whether a report is of a SEG, or of one that it is a layer of."""
+    return sop_instance_uid in (entry["seg"], *entry.get("layers", ()))
+
+
+def _why_again(row: CorrectionRow, outlined: CorrectionRow | None) -> str:
     """Why there is a report after a correction was withdrawn."""
+    if outlined is not None and row.received_at < outlined.received_at:
+        return "A person withdrew a layer that was reported with this correction."
     again = "the correction before it" if outlined else f"{PRODUCT}'s own outline"
     return f"A person withdrew the correction that was reported last: this is {again}."
 

@@ -160,8 +160,11 @@ def _groups_elsewhere(site: Site, withdrawn: Collection[str]) -> list[str]:
 
 
 def _report_again(site: Site, row: CorrectionRow) -> None:
-    """Queue the job that takes the report of a withdrawn correction back, where there is one."""
-    if row.result_id is not None and site.results.reports(row.result_id):
+    """Queue the job that takes the report of a withdrawn correction back.
+
+    Also where there is none: it may be written at this moment, by a job that goes before.
+    """
+    if row.result_id is not None:
         with closing(Board(site.settings.database)) as board:
             start_again(site, board, row)
 

@@ -182,17 +182,18 @@ class ResultStore:
         found: dict[str, Any] = json.loads(self.path(result_id, REPORT).read_text())
         return found
 
-    def reports(self, result_id: str) -> list[dict[str, str]]:
+    def reports(self, result_id: str) -> list[dict[str, Any]]:
         """What was reported of a result after its own report, the latest last.
 
         Each has the ``report_id`` under which it lies, the SOP Instance UID of the ``seg`` that it
-        is of (empty: the result's own), and ``said``, a digest of all that it tells.
+        is of (empty: the result's own) and those of its older ``layers``, if there are any, and
+        ``said``, a digest of all that it tells.
         """
         path = self.path(result_id, REPORTS)
-        found: list[dict[str, str]] = json.loads(path.read_text()) if path.is_file() else []
+        found: list[dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else []
         return found
 
-    def add_report(self, result_id: str, entry: Mapping[str, str]) -> None:
+    def add_report(self, result_id: str, entry: Mapping[str, Any]) -> None:
         """Note a report; noting the latest again changes nothing."""
         known = self.reports(result_id)
         if not known or known[-1] != entry:
@@ -202,7 +203,7 @@ class ResultStore:
     def latest_report(self, result_id: str) -> str:
         """Id under which the latest report of a result lies: its own, or a correction's."""
         known = self.reports(result_id)
-        return known[-1]["report_id"] if known else result_id
+        return str(known[-1]["report_id"]) if known else result_id
 
     def finished(self) -> Iterator[str]:
         """Ids of the results whose report is written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from glioloop.kept import Kept
 from glioloop.service import Service
 from listener import scp, scu
 from listener.inbox import Inbox
-from study.tissue import Tissue
+from study.tissue import TUMOUR_TISSUES, Tissue
 
 REAL_RUN = inference.run
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -297,8 +297,18 @@ class World:
         assert found is not None
         return dcmread(found)
 
-    def correct(self, study: Study, name: str = "c1", creator: str = "", **changed: Any) -> Path:
-        """Write a corrected SEG of the study's latest result: its enhancing part is moved."""
+    def correct(
+        self,
+        study: Study,
+        name: str = "c1",
+        creator: str = "",
+        tissues: Sequence[int] = TUMOUR_TISSUES,
+        **changed: Any,
+    ) -> Path:
+        """Write a corrected SEG of the study's latest result: its enhancing part is moved.
+
+        Of some tissues alone, where it is one layer of several.
+        """
         assert self.service is not None
         result = self.service.site.ledger.results(study.uid)[0]
         labels = label_file.labels_from_file(
@@ -307,6 +317,7 @@ class World:
         array = labels.array.copy()
         array[array == Tissue.ENHANCING] = Tissue.EDEMA
         array[4:8, 5:9, 6:9] = Tissue.ENHANCING
+        array[~np.isin(array, tissues)] = Tissue.BACKGROUND
         identity = ResultIdentity(
             "c0ffee00" + name.encode().hex(),
             "a viewer",
@@ -326,5 +337,6 @@ class World:
             for keyword, value in changed.items():
                 setattr(source, keyword, value)
         path = self.folder / f"{name}.dcm"
-        path.write_bytes(write_seg(labels.with_array(array), sources, identity))
+        held = [tissue for tissue in TUMOUR_TISSUES if tissue in tissues]
+        path.write_bytes(write_seg(labels.with_array(array), sources, identity, held))
         return path

@@ -27,6 +27,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(Site, "manifest", lambda _site: {"backbone_sha256": "B1"})
     monkeypatch.setattr(model_networks, "keep", lambda _site: None)
     monkeypatch.setattr(model_refits, "_groups", lambda _site, _row: ["site"])
+    monkeypatch.setattr(decisions, "_report_again", lambda _site, _row: None)
     groups = {"groups": [{"name": "site"}]}
     return open_site(settings.load(data=tmp_path / "data", adaptation=groups))
 

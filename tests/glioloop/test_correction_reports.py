@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydicom import Dataset, dcmread
 from small_world import World, said, write_study
 
 from glioloop import decisions, overview, results
+from glioloop.correction_reports import CorrectionReports
+from glioloop.delivery import Deliveries
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -116,6 +120,42 @@ def test_without_another_correction_the_results_own_outline_is_reported_again(
     decisions.withdraw(site, uid)
     at_rest(world)
     assert len(reports(world)) == 3
+
+
+def test_a_withdrawal_while_the_report_is_written_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The withdrawal's own job comes after, and finds the report that it takes back."""
+    result = started(world)
+    assert world.service is not None
+    site = world.service.site
+    written = CorrectionReports.write
+
+    def withdrawn_first(self: CorrectionReports, uid: str, plan: dict[str, Any]) -> bool:
+        if site.ledger.correction(uid).state != "withdrawn":
+            decisions.withdraw(site, uid)
+        return written(self, uid, plan)
+
+    withdrawn_first.__name__ = "write"
+    monkeypatch.setattr(CorrectionReports, "write", withdrawn_first)
+    uid = corrected(world, "c1", 3)
+    at_rest(world)
+    assert site.results.reports(result)[-1]["seg"] == ""
+    assert uid not in str(report(world, result, 2).ContentSequence)
+
+
+def test_a_report_that_was_written_is_planned_again_until_it_is_delivered(world: World) -> None:
+    """A job that was given up between writing and delivering is asked for once more."""
+    result = started(world)
+    uid = corrected(world, "c1", 2)
+    assert world.service is not None
+    site = world.service.site
+    decisions.withdraw(site, uid)
+    world.until(lambda: len(reports(world)) == 3)
+    at_rest(world)
+    again = CorrectionReports(site, Deliveries(site)).plan(uid)
+    assert again is not None
+    assert again["report_id"] == site.results.reports(result)[-1]["report_id"]
 
 
 def test_a_correction_that_is_not_the_last_is_withdrawn_without_a_report(world: World) -> None:

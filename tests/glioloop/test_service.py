@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 from small_world import BIRTH_DATE, NAME, PATIENT_ID, World, write_slice, write_study
 
-from glioloop import jobs, overview
+from glioloop import decisions, jobs, overview
 from glioloop.site import Site
 from study.errors import FailedError, HeldError, RefusedError
 
@@ -53,6 +53,38 @@ def test_no_patient_is_named_in_logs_names_or_databases(
     assert len(told) > 20
     for token in (*NAME.split("^"), PATIENT_ID, BIRTH_DATE):
         assert not any(token.encode() in text for text in told), token
+
+
+def test_no_label_of_a_segment_is_in_logs_or_jobs(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be a name; the ledger keeps it, for the person who is asked what it is."""
+    caplog.set_level(logging.DEBUG, "glioloop")
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every())
+    world.until_state(study, "delivered")
+    path = world.correct(study)
+    seg = dcmread(path)
+    segment = seg.SegmentSequence[1]
+    segment.SegmentLabel = "Wombat^Agatha"
+    for keyword in ("SegmentedPropertyTypeCodeSequence", "TrackingUID", "TrackingID"):
+        delattr(segment, keyword)
+    del segment.RecommendedDisplayCIELabValue
+    seg.save_as(path)
+    world.send([path])
+    _until_corrected(world, "held")
+    (row,) = service.site.ledger.corrections()
+    assert "Wombat^Agatha" in row.reason
+    decisions.accept(service.site, row.sop_instance_uid, {"Wombat^Agatha": "edema"})
+    _until_corrected(world, "accepted")
+    world.until(lambda: "report_correction" in world.network.calls)
+    world.until(lambda: "accepted" in [job["note"] for job in overview.jobs(service.site)])
+    states = {job["state"] for job in overview.jobs(service.site)}
+    assert "held" in states
+    world.stop()
+    told = [path.read_bytes() for path in (world.folder / "data").glob("jobs.db*")]
+    assert len(told) >= 1
+    assert not any(b"Wombat" in text for text in (*told, caplog.text.encode()))
 
 
 def test_a_late_image_makes_a_new_result_only_if_the_choice_changes(world: World) -> None:
