@@ -153,9 +153,9 @@ class CorrectionReports:
             ledger.set_correction(sop_instance_uid, report={**row.report, "no_report": str(error)})
             return False
         model_forgetting.bury_if_forgotten(self._site, row.study_uid, Path(plan["folder"]))
-        if seg == sop_instance_uid:
-            said = {**row.report, "volumes_ml": found["volumes_ml"]}
-            ledger.set_correction(sop_instance_uid, report=said)
+        if seg:  # another one's, where this was a layer of it
+            said = {**ledger.correction(seg).report, "volumes_ml": found["volumes_ml"]}
+            ledger.set_correction(seg, report=said)
         self._site.results.add_report(plan["result_id"], plan["entry"])
         return True
 

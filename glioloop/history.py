@@ -27,7 +27,7 @@ class Point:
     date
         (0008,0020) *Study Date*.
     study_uid, sop_instance_uid
-        Of the study, and of the SEG that the volumes are of.
+        Of the study, and of the SEG that the volumes are of: its newest file, where it has layers.
     series_uid
         Of that SEG; empty where it came from elsewhere.
     volumes_ml
