@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydicom import Dataset
-from test_read import drop_segment, rename
+from seg_edits import drop_segment, rename
 
 from dicomseg.facts import read_facts
 from dicomseg.read import Original, read_seg

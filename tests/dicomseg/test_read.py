@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pydicom import Dataset
+from seg_edits import drop_segment, rename
 
 from dicomseg.facts import read_facts
 from dicomseg.planes import plane_of
@@ -23,44 +24,6 @@ def encoded(series, identity):
 @pytest.fixture
 def original(series, encoded):
     return Original(series.labels.array, read_facts(encoded).segments)
-
-
-def rename(*labels):
-    """Give the segments other labels and the code of any tissue."""
-
-    def edit(ds: Dataset) -> None:
-        for segment, label in zip(ds.SegmentSequence, labels, strict=True):
-            segment.SegmentLabel = label
-            code = segment.SegmentedPropertyTypeCodeSequence[0]
-            code.CodeValue, code.CodingSchemeDesignator = "85756007", "SCT"
-            del segment.TrackingUID
-
-    return edit
-
-
-def drop_segment(number, manufacturer="QIICR"):
-    """What exporters do to an empty segment: it is gone, and the others are renumbered."""
-
-    def edit(ds: Dataset) -> None:
-        ds.Manufacturer = manufacturer
-        frames = ds.PerFrameFunctionalGroupsSequence
-        pixels = ds.pixel_array
-        keep = []
-        for at, frame in enumerate(frames):
-            identification = frame.SegmentIdentificationSequence[0]
-            if identification.ReferencedSegmentNumber != number:
-                keep.append(at)
-                if identification.ReferencedSegmentNumber > number:
-                    identification.ReferencedSegmentNumber -= 1
-        ds.PerFrameFunctionalGroupsSequence = [frames[at] for at in keep]
-        ds.SegmentSequence = [s for s in ds.SegmentSequence if s.SegmentNumber != number]
-        for n, segment in enumerate(ds.SegmentSequence):
-            segment.SegmentNumber = n + 1
-        ds.NumberOfFrames = len(keep)
-        bits = np.packbits(pixels[keep].reshape(-1), bitorder="little").tobytes()
-        ds.PixelData = bits + b"\x00" * (len(bits) % 2)
-
-    return edit
 
 
 def test_renamed_segments_are_known_by_their_colour(encoded, series, edit_seg):

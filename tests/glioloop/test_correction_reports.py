@@ -11,6 +11,7 @@ from small_world import World, said, write_study
 from glioloop import decisions, overview, results
 from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
+from study.tissue import Tissue
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -181,3 +182,46 @@ def test_a_newer_result_takes_the_place_of_the_latest_report(world: World) -> No
     world.until(lambda: len(reports(world)) == 3)
     newer = site.ledger.results(study_uid)[0].result_id
     assert before(world.stored(newer, results.SR)) == report(world, result, 1).SOPInstanceUID
+
+
+def sent(world: World, tissue: Tissue, count: int) -> str:
+    """Send one tissue of a correction, in one series with the others; its UID, once reported."""
+    study = write_study(world.folder / "again", StudyDate="20260101")
+    path = world.correct(study, f"c{tissue}", tissues=(tissue,))
+    seg = dcmread(path)
+    seg.SeriesInstanceUID = "1.2.826.0.1.3680043.10.777.77"
+    seg.save_as(path)
+    world.send([path])
+    world.until(lambda: len(reports(world)) == count)
+    return str(seg.SOPInstanceUID)
+
+
+def numbers(document: Dataset) -> set[float]:
+    """All numbers of a report."""
+    return {float(word) for word in said(document).split() if word.replace(".", "").isdecimal()}
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_layers_are_reported_compared_and_withdrawn_together(world: World, learnt: bool) -> None:
+    """Also where no head is let go, and none is fitted again."""
+    world.network.complete = True
+    world.network.fit["accepted"] = learnt
+    result = started(world)
+    older, newer = sent(world, Tissue.ENHANCING, 2), sent(world, Tissue.EDEMA, 3)
+    assert world.service is not None
+    site = world.service.site
+    # As in test_deliverables: 48 mL enhance, the rest of the box is edema.
+    assert {48.0, 168.0} <= numbers(report(world, result, 2))
+    assert older in str(report(world, result, 2).ContentSequence)
+    both = {"necrosis": 0.0, "edema": 168.0, "enhancing": 48.0}
+    assert site.ledger.correction(newer).report["volumes_ml"] == pytest.approx(both)
+    decisions.withdraw(site, older)
+    world.until(lambda: site.results.reports(result)[-1]["layers"] == [])
+    at_rest(world)
+    last = report(world, result, len(reports(world)) - 1)
+    assert 168.0 in numbers(last)
+    assert 48.0 not in numbers(last)
+    assert older not in str(last.ContentSequence)
+    # Of what enhances nothing is said any more: the 27 mL of the result count.
+    own = {"necrosis": 0.0, "edema": 168.0, "enhancing": 27.0}
+    assert site.ledger.correction(newer).report["volumes_ml"] == pytest.approx(own)
