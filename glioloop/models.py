@@ -103,7 +103,7 @@ class ModelStore:
         """
         query = (
             select(func.coalesce(AliasRow.owner, VersionRow.owner))
-            .outerjoin(AliasRow, AliasRow.key == VersionRow.owner)
+            .outerjoin_from(VersionRow, AliasRow, AliasRow.key == VersionRow.owner)
             .distinct()
             .where(VersionRow.owner.between(*_range(beginning)))
             .limit(2)
