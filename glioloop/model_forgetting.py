@@ -70,7 +70,7 @@ def forget(site: Site, patient_key: PatientKey, by: str) -> Removed:
             session.scalars(select(InstanceRow).where(InstanceRow.path.is_not(None), theirs))
         )
     versions += model_taught.remove(site.models, found.corrections)
-    mine = _of_patient(site, rows, keys, found.corrections)
+    mine = _of_patient(site, rows, keys, found)
     gone = Known(
         found.studies | {row.study_uid for row in mine if row.study_uid in unjudged},
         found.results | _answers(site, found.studies | {row.study_uid for row in mine}),
@@ -164,12 +164,13 @@ def _of_patient(
     site: Site,
     rows: Iterable[InstanceRow],
     keys: Sequence[PatientKey],
-    corrections: Collection[str],
+    known: Known,
 ) -> list[InstanceRow]:
     """Instances that are the patient's: their own headers say so, or they were taken for theirs.
 
     Many viewers drop the issuer of the Patient ID: where all images of a study are the patient's,
-    a SEG with their ID alone is too. So is there what cannot be read.
+    a SEG with their ID alone is too. So is there what cannot be read, and in any study of theirs
+    what a crash left no file of.
     """
     by_study: dict[str, list[_Told]] = {}
     for row in rows:
@@ -186,7 +187,8 @@ def _of_patient(
             if one.whose in keys
             or (one.whose is None and alone)
             or (one.row.modality == "SEG" and one.id_key in ids)
-            or one.row.sop_instance_uid in corrections
+            or one.row.sop_instance_uid in known.corrections
+            or (one.row.study_uid in known.studies and not Path(str(one.row.path)).exists())
         ]
     return found
 

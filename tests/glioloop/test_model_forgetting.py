@@ -229,6 +229,18 @@ def test_a_seg_whose_viewer_dropped_the_issuer_goes_with_the_images(
     assert [row.path for row in quiet.ledger.instances(uid)] == [str(other)]
 
 
+def test_what_a_crash_left_no_file_of_is_forgotten_the_next_time(
+    quiet: Site, tmp_path: Path
+) -> None:
+    uid, key = "1.2.826.0.1.3680043.10.777.1", key_at(quiet, "H")
+    for k in range(3):
+        enter(quiet, write_slice(tmp_path / "in", uid, 1, k, IssuerOfPatientID="H")).unlink()
+    quiet.ledger.set_study(uid, patient_key=key)
+    other = enter(quiet, write_slice(tmp_path / "segs", uid, 9, 0, PatientID="OTHER-7"), "SEG")
+    model_forgetting.forget(quiet, key, "anna")
+    assert [row.path for row in quiet.ledger.instances(uid)] == [str(other)]
+
+
 def test_where_images_of_somebody_else_are_the_id_alone_does_not_do(
     quiet: Site, tmp_path: Path
 ) -> None:
@@ -263,6 +275,19 @@ def test_a_patient_id_of_another_kind_keeps_nobody_from_being_forgotten(
     # Among the patient's images it is theirs, elsewhere nobody's.
     assert model_forgetting.forget(quiet, key, "anna").instances == 2
     assert [path.exists() for path in paths] == [False, True]
+
+
+def test_an_answer_that_cannot_be_read_keeps_nobody_from_being_forgotten(
+    quiet: Site, tmp_path: Path
+) -> None:
+    for result_id, vr in (("ab" * 16, b"UI"), ("cd" * 16, b"FD")):
+        content = write_slice(tmp_path / "in", "1.7", 8, 0).read_bytes()
+        study_uid = b"\x20\x00\x0d\x00"
+        assert content.count(study_uid + b"UI") == 1
+        path = quiet.results.path(result_id, "picture-01.dcm")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content.replace(study_uid + b"UI", study_uid + vr))
+    assert model_forgetting._answers(quiet, {"1.7"}) == {"ab" * 16}
 
 
 def test_heads_that_a_merge_copied_and_a_groups_are_forgotten_too(

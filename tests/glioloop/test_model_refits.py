@@ -284,6 +284,24 @@ def test_a_group_is_fitted_to_its_studies_and_serves_who_has_no_head(world: Worl
     assert site.ledger.results(study.uid)[0].head == "skyra.1"
 
 
+def test_a_group_is_read_from_the_first_image_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = {"groups": [{"name": "skyra", "scanners": ["skyra*"]}]}
+    site = open_site(settings.load(data=tmp_path / "data", adaptation=groups))
+    study = write_study(tmp_path / "in", ManufacturerModelName="Skyra_fit1")
+    bad, good = study.files["T1GD"][:2]
+    content = bad.read_bytes()
+    assert content.count(b"LO\x0a\x00Skyra") == 1
+    bad.write_bytes(content.replace(b"LO\x0a\x00Skyra", b"FD\x0a\x00Skyra"))
+    came = [SimpleNamespace(path=path, calling_ae="MR1") for path in (bad, good)]
+    row: Any = SimpleNamespace(study_uid=study.uid)
+    monkeypatch.setattr(model_refits, "images", lambda _site, _uid: came)
+    assert model_refits._groups(site, row) == ["skyra"]
+    monkeypatch.setattr(model_refits, "images", lambda _site, _uid: came[:1])
+    assert model_refits._groups(site, row) == []
+
+
 def test_another_name_is_a_warning_and_no_more(world: World) -> None:
     site = world.start().site
     for number, name, warned in ((1, "Quokka^Zebulon", False), (2, "Numbat^Ada", True)):
