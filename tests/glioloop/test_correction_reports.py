@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -198,7 +199,7 @@ def sent(world: World, tissue: Tissue, count: int) -> str:
 
 def numbers(document: Dataset) -> set[float]:
     """All numbers of a report."""
-    return {float(word) for word in said(document).split() if word.replace(".", "").isdecimal()}
+    return {float(word) for word in said(document).split() if re.fullmatch(r"\d+(\.\d+)?", word)}
 
 
 @pytest.mark.parametrize("learnt", [True, False])
