@@ -114,7 +114,7 @@ def test_of_three_ids_none_uses_what_a_split_one_taught(tmp_path: Path) -> None:
     assert given(store, NEW, "1.1", "1.9", parent=1) == 2
     merge(store, NEW, THIRD, "anna")
     split(store, OLD, NEW, {"1.1"}, "anna", {"1.9"})
-    split(store, NEW, THIRD, {"1.9"}, "anna", {"1.1"})
+    split(store, NEW, THIRD, {"1.9"}, "anna")
     used = store.used(NEW.key, "B1")
     assert used is not None
     assert used.version.corrections == ("1.9",)
