@@ -188,7 +188,7 @@ def recognise(
 def _objection(facts: SegFacts, result: KnownResult, patient: str | None) -> str:
     """Why a file cannot correct the result that it names; empty where it can."""
     if patient is None:
-        return "it has no Patient ID that tells its patient from others"
+        return "it has no usable Patient ID: whose it is, nobody can tell"
     if patient != result.patient:
         return "it is another patient's than the result that it names"
     if facts.study_uid != result.study_uid:

@@ -200,7 +200,7 @@ def test_nobody_s_is_held_though_the_result_is_nobody_s_too(case):
     facts, signal = SIGNALS[case]
     outcome, reason = ask(facts, results=(replace(RESULT, patient=None),), patient=None)
     assert outcome == (Kind.HELD, A, signal)
-    assert "no Patient ID" in reason
+    assert "no usable Patient ID" in reason
 
 
 @pytest.mark.parametrize("case", SIGNALS)
