@@ -279,7 +279,7 @@ class World:
         found = self.service.site.ledger.study(study_uid)
         return found.state, found.reason
 
-    def until(self, done: Callable[[], object], seconds: float = 40.0) -> None:
+    def until(self, done: Callable[[], object], seconds: float = 90.0) -> None:
         """Wait until something is so."""
         give_up = time.monotonic() + seconds
         while not done():
