@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -223,11 +224,8 @@ def merge_models(
     as_json: JsonOption = False,
 ) -> None:
     """Patient ID A and B are one patient's, who is B from now on; both IDs are kept nowhere."""
-    site = look_at(config)
-    one = model_merging.person(site.secret, issuer_a, first)
-    other = model_merging.person(site.secret, issuer_b, second)
-    found = model_changed_ids.merge(site, one, other, account())
-    _say(found["said"], found, as_json=as_json)
+    who = (issuer_a, first), (issuer_b, second)
+    _change(model_changed_ids.merge, look_at(config), who, as_json=as_json)
 
 
 @app.command("split")
@@ -240,8 +238,18 @@ def split_models(
     as_json: JsonOption = False,
 ) -> None:
     """Undo a merge: A and B are two patients, and neither keeps what the other's taught."""
-    site = look_at(config)
-    one = model_merging.person(site.secret, issuer_a, first)
-    other = model_merging.person(site.secret, issuer_b, second)
-    found = model_changed_ids.split(site, one, other, account())
+    who = (issuer_a, first), (issuer_b, second)
+    _change(model_changed_ids.split, look_at(config), who, as_json=as_json)
+
+
+def _change(
+    change: Callable[..., dict[str, Any]],
+    site: Site,
+    who: tuple[tuple[str, str], tuple[str, str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Merge or split two patients, each named by issuer and Patient ID, and say what became."""
+    one, other = (model_merging.person(site.secret, issuer, name) for issuer, name in who)
+    found = change(site, one, other, account())
     _say(found["said"], found, as_json=as_json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from glioloop import (
     confinement,
     inference,
     jobs,
-    model_networks,
     model_refits,
     model_taught,
     results,
@@ -28,7 +26,7 @@ from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
 from glioloop.lessons import with_layers
-from glioloop.models import BASE
+from glioloop.model_refits import AGAIN
 from glioloop.site import Site
 from study.errors import GlioloopError, HeldError, RefusedError
 from study.patient import PatientKey
@@ -36,9 +34,6 @@ from study.patient import PatientKey
 logger = logging.getLogger(__name__)
 
 JOB = "adapt"
-
-AGAIN = "again"
-"""Answer of a fit that must be done once more, because its lessons changed under it."""
 
 
 class Corrections:
@@ -141,20 +136,10 @@ class Corrections:
             ledger.settle_correction(uid, state=state, reason=reason, report=report, head=None)
             return {"state": state}
         assert row.patient_key is not None  # noqa: S101 - it was queued under one
-        key, backbone = PatientKey(row.patient_key), self._site.manifest()["backbone_sha256"]
-        used = self._site.models.patient(key).in_use(backbone)
-        model_networks.keep(self._site)
-        made = self._site.models.accept(
-            key,
-            parent=used.number if used else BASE,
-            backbone=backbone,
-            head=fit["head"],
-            corrections=tuple(sorted(one.sop_instance_uid for one in taught)),
-            metrics=fit["metrics"],
-            software=metadata.version("glioloop"),
-            began_at=min(one.received_at for one in taught),
-        )
-        name = self._site.models.patient(key).name(made.number)
+        key, since = PatientKey(row.patient_key), min(one.received_at for one in taught)
+        before = self._site.models.patient(key)
+        number = model_refits.store_head(self._site, key, before, fit, taught, since)
+        name = self._site.models.patient(key).name(number)
         state = CorrectionState.ACCEPTED
         if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):
             # Whoever withdrew it may have done so already; once more changes nothing.

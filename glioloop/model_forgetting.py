@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -231,10 +231,8 @@ def _end_jobs(site: Site, about: Iterable[str]) -> int:
         board = Board(site.settings.database)
     except RefusedError:  # there were never any
         return 0
-    try:
+    with closing(board):
         return board.end(sorted(about))
-    finally:
-        board.close()
 
 
 def _unlink(paths: Iterable[Path]) -> None:

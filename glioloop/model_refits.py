@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib import metadata
 from typing import Any
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 JOB, LANE = "refit", "adapt"
 AGAIN = "again"
+"""State of a fit that must be done once more, because its lessons changed under it."""
 AT_ONCE = 1000
 """Owners of heads on older backbones that are looked up in one question."""
 
@@ -56,8 +58,6 @@ class Refits:
         if not rows:
             return {"state": "nothing to do", "reason": f"{owner.title} has no correction"}
         taught = with_layers(site, rows)
-        backbone = site.manifest()["backbone_sha256"]
-        used = owner.in_use(backbone)
         try:
             fit = fit_head(site, rows)
         except inference.StoppedError:
@@ -69,20 +69,10 @@ class Refits:
             return {"state": AGAIN, "reason": "its corrections changed meanwhile"}
         if not fit["accepted"]:
             return {"state": "not better", "reason": fit["reason"]}
-        model_networks.keep(site)
-        made = site.models.accept(
-            owner.patient_key,
-            parent=used.number if used else BASE,
-            backbone=backbone,
-            head=fit["head"],
-            corrections=tuple(sorted(_uids(taught))),
-            metrics=fit["metrics"],
-            software=metadata.version("glioloop"),
-            group=owner.group,
-            # A group may be fitted again after it was forgotten: its corrections are still there.
-            began_at=began if owner.group else min(row.received_at for row in rows),
-        )
-        name = owner_of(site, whose).name(made.number)
+        # A group may be fitted again after it was forgotten: its corrections are still there.
+        since = began if owner.group else min(row.received_at for row in rows)
+        number = store_head(site, owner.patient_key, owner, fit, taught, since)
+        name = owner_of(site, whose).name(number)
         return {"state": "accepted", "reason": f"head {name}; {fit['reason']}"}
 
     def resume(self) -> int:
@@ -105,11 +95,8 @@ def queue(site: Site, whose: str) -> str:
     """Queue the job under an id of its own, which is returned."""
     serial = owner_of(site, whose).patient_key
     job_id = jobs.fresh_id(f"{JOB}:{whose}")
-    board = Board(site.settings.database)
-    try:
+    with closing(Board(site.settings.database)) as board:
         board.start(JOB, whose, job_id=job_id, serial=serial, lane=LANE)
-    finally:
-        board.close()
     return job_id
 
 
@@ -152,6 +139,46 @@ def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
         "largest_drift": wanted.largest_drift,
     }
     return inference.run("learn", arguments, 60 * site.settings.inference.wall_clock_minutes)
+
+
+def store_head(
+    site: Site,
+    key: PatientKey,
+    before: PatientModels,
+    fit: Mapping[str, Any],
+    taught: Sequence[CorrectionRow],
+    began_at: float,
+) -> int:
+    """Store a head that passed the gate as a new version, whose number is returned.
+
+    Parameters
+    ----------
+    site
+        Its network is the one that the head belongs to, and is kept.
+    key, before
+        Whose it is, and their models when it was fitted: what was in use is its parent.
+    fit
+        What `fit_head` answered.
+    taught
+        All corrections that it was fitted to, layers too.
+    began_at
+        As for `glioloop.models.ModelStore.accept`.
+    """
+    backbone = site.manifest()["backbone_sha256"]
+    used = before.in_use(backbone)
+    model_networks.keep(site)
+    made = site.models.accept(
+        key,
+        parent=used.number if used else BASE,
+        backbone=backbone,
+        head=fit["head"],
+        corrections=tuple(sorted(_uids(taught))),
+        metrics=fit["metrics"],
+        software=metadata.version("glioloop"),
+        group=before.group,
+        began_at=began_at,
+    )
+    return made.number
 
 
 class UnreadableError(HeldError):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from glioloop import confinement, decisions, model_networks, model_refits, settings
-from glioloop.corrections import AGAIN, Corrections
+from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.ledger_schema import CorrectionState
-from glioloop.model_refits import Refits
+from glioloop.model_refits import AGAIN, Refits
 from glioloop.site import Site, open_site
 from listener.inbox import Received
 from study.errors import HeldError

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from glioloop import decisions, model_networks, model_refits, model_taught, settings
-from glioloop.corrections import AGAIN, Corrections
+from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.ledger_schema import CorrectionRow, CorrectionState
 from glioloop.model_groups import key_of_group
 from glioloop.model_merging import Person, merge, person
-from glioloop.model_refits import Refits
+from glioloop.model_refits import AGAIN, Refits
 from glioloop.site import Site, open_site
 from study.patient import PatientKey
 
