@@ -12,6 +12,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom.dsutils import encode_file_meta
 
+from listener.inbox import Received
+
 MR = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -98,3 +100,19 @@ def write_instance(folder: Path, instance: Dataset, syntax: str = ExplicitVRLitt
         instance.SOPInstanceUID,
         syntax,
     )
+
+
+ARRIVED_SEG = Received(
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
+    sop_instance_uid="",
+    series_uid="1.7",
+    study_uid="1",
+    modality="SEG",
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    calling_ae="WORKSTATION",
+    called_ae="GLIOLOOP_LEARN",
+    received_at=0.0,
+    path=None,
+    sha256="",
+)
+"""A SEG in the inbox, as tests of the ledger enter it; it has neither UID nor file."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_dicom import ARRIVED_SEG as SEG
 
 from glioloop import confinement, decisions, model_networks, model_refits, settings
 from glioloop.corrections import Corrections
@@ -14,7 +15,6 @@ from glioloop.delivery import Deliveries
 from glioloop.ledger_schema import CorrectionState
 from glioloop.model_refits import AGAIN, Refits
 from glioloop.site import Site, open_site
-from listener.inbox import Received
 from study.errors import HeldError
 from study.patient import PatientKey
 
@@ -23,19 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 KEY = PatientKey("ab" * 32)
 FIT = {"accepted": True, "reason": "accepted", "head": {"weight": [[1.0]]}, "metrics": {}}
-SEG = Received(
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
-    sop_instance_uid="",
-    series_uid="1.7",
-    study_uid="1",
-    modality="SEG",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae="WORKSTATION",
-    called_ae="GLIOLOOP_LEARN",
-    received_at=0.0,
-    path=None,
-    sha256="",
-)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from pydicom import dcmread
+from small_dicom import ARRIVED_SEG as SEG
 
 from dicomseg.identity import ResultIdentity
 from dicomseg.write import write_seg
@@ -17,22 +18,7 @@ from glioloop.ledger import Ledger
 from glioloop.ledger_schema import CorrectionState
 from glioloop.lessons import Lesson, lesson_json, with_layers
 from glioloop.phantom import FIRST_STUDY
-from listener.inbox import Received
 from study.tissue import TUMOUR_TISSUES
-
-SEG = Received(
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
-    sop_instance_uid="",
-    series_uid="1.7",
-    study_uid="1",
-    modality="SEG",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae="WORKSTATION",
-    called_ae="GLIOLOOP_LEARN",
-    received_at=0.0,
-    path=None,
-    sha256="",
-)
 
 
 @pytest.fixture
