@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from glioloop.settings import Destination, Settings
+from glioloop.settings import Settings
+from glioloop.settings_network import Destination
 from listener import scu
 from study.errors import GlioloopError
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from pydicom import Dataset
 
-from glioloop.settings import Group
+from glioloop.settings_models import Group
 from study.patient import PatientKey
 
 

@@ -156,7 +156,7 @@ class ResultStore:
         result_id
             Of the result.
         wanted
-            ``"seg"``, ``"report"``, ``"pictures"``, as in `glioloop.settings.Destination`.
+            ``"seg"``, ``"report"``, ``"pictures"``, as in `glioloop.settings_network.Destination`.
         encoding
             Of the SEG, as there. What was made before a destination wanted label maps, and masks
             that a person uploaded, have none: then it is the SEG as it is.

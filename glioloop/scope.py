@@ -12,7 +12,7 @@ import pydicom
 from pydicom import Dataset
 
 from converter.evidence import Evidence
-from glioloop.settings import Scope
+from glioloop.settings_studies import Scope
 
 PROCEDURE_SEQUENCES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence")
 """(0008,1032) and (0032,1064): what was done, and what was asked for."""

@@ -1,5 +1,7 @@
 """Every setting of Glioloop, with its default and unit, and nothing else that can be set.
 
+The branches are in `settings_network`, `settings_studies` and `settings_models`.
+
 Read once at start from a YAML file and from the environment (``GLIOLOOP_LISTENER__PORT=11112`` is
 ``listener: {port: 11112}``; the environment wins), then passed down. No other module looks at the
 environment. Unknown names are refused: a typing mistake must not become a default.
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,197 +24,13 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from glioloop.body_regions import HEAD_REGIONS, OTHER_REGIONS
+from glioloop.settings_models import Adaptation, Inference
+from glioloop.settings_network import Delivery, Destination, Listener, Web
+from glioloop.settings_studies import Answers, Completeness, Identification, Scope
 from study.errors import RefusedError
 
 NOT_SETTINGS = frozenset({"GLIOLOOP_CONFIG", "GLIOLOOP_TEST_DATA"})
 """Names in the environment that begin like settings but are none."""
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-NotNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-# PS3.5 section 6.2: up to 16 characters, no backslash, no control characters.
-AETitle = Annotated[str, Field(pattern=r"^[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?$")]
-
-
-class Part(BaseModel):
-    """A branch of the tree: frozen, and closed to unknown names."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
-    )
-
-
-class Listener(Part):
-    """The DICOM port."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - archives call from other machines
-    """address to listen on"""
-    port: Port = 11112
-    """TCP port; 0 takes a free one"""
-    ae_title: AETitle = "GLIOLOOP"
-    """for images, and for SEGs that say what they correct"""
-    learn_ae_title: AETitle = "GLIOLOOP_LEARN"
-    """for a person's deliberate "learn from this\""""
-    peers: dict[str, tuple[str, ...]] | None = None
-    """calling AE titles, and the addresses each may call from (none: any); null: anyone may call"""
-    issuers: dict[str, str] = {}
-    """Issuer of Patient ID to assume for a calling AE title that sends none"""
-    min_free_gib: NotNegative = 2.0
-    """GiB of the disk that stay free; below it senders are told to come later"""
-
-
-class Destination(Part):
-    """An archive that gets the results."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-    """how Glioloop calls it"""
-    ae_title: AETitle
-    """its AE title"""
-    host: str
-    """its address"""
-    port: Annotated[int, Field(ge=1, le=65535)]
-    """its DICOM port"""
-    objects: Annotated[tuple[Literal["seg", "report", "pictures"], ...], Field(min_length=1)] = (
-        "seg",
-        "report",
-        "pictures",
-    )
-    """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
-    encoding: Literal["BINARY", "LABELMAP"] = "BINARY"
-    """how it gets SEGs: `BINARY` (every viewer shows it), `LABELMAP` (Label Map Segmentation)"""
-
-
-class Completeness(Part):
-    """When a study is complete."""
-
-    quiet_seconds: NotNegative = 20
-    """s without a new image once all three sequences are there"""
-    incomplete_after_minutes: NotNegative = 15
-    """min without a new image before a study that lacks a sequence is answered"""
-
-
-class Scope(Part):
-    """Which studies are worked on: those that fit all of it, and those that a person asks for.
-
-    Patterns (`*`, `?`) are compared in any case.
-    """
-
-    calling_aes: tuple[str, ...] = ()
-    """calling AE titles whose studies are worked on; none: all"""
-    study_descriptions: tuple[str, ...] = ("*",)
-    """patterns, of which one fits the whole (0008,1030) *Study Description*"""
-    other_regions: tuple[str, ...] = OTHER_REGIONS
-    """patterns of words; a *Study Description* with such a word and no head is out of scope"""
-    head_regions: tuple[str, ...] = HEAD_REGIONS
-    """patterns of words that name the head; accents are left out, as in `other_regions`"""
-    body_parts: tuple[str, ...] = ("", "*BRAIN*", "*HEAD*", "*SKULL*", "*NEURO*", "*CEREB*")
-    """patterns, of which one fits a series' (0018,0015) *Body Part Examined*; "": none is stated"""
-    procedure_codes: tuple[str, ...] = ()
-    """patterns, of which one fits a code of the procedure, (0008,1032) or (0032,1064); none: all"""
-    least_age_years: NotNegative = 0
-    """youngest patient, years; one whose age nothing tells fits"""
-    greatest_age_years: NotNegative = 150
-    """oldest patient, years"""
-
-
-class Identification(Part):
-    """Which series is which."""
-
-    rules_file: Path | None = None
-    """the site's rules for series (docs/identification.md), put over those that are shipped"""
-
-
-class Answers(Part):
-    """What the archive is told of studies that are in scope."""
-
-    unsegmented: bool = True
-    """whether a study that could not be segmented gets a page, and a report, that say why"""
-
-
-class Inference(Part):
-    """How the network runs."""
-
-    device: Literal["auto", "openvino", "cuda", "torch"] = "auto"
-    """`auto`, `openvino`, `cuda` or `torch`"""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads; null: as many as there are cores"""
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """share of a patch that its neighbour covers too"""
-    batch: Annotated[int, Field(ge=1)] = 2
-    """patches computed at once"""
-    wall_clock_minutes: Positive = 30
-    """min after which an inference that hangs is ended"""
-    attempts: Annotated[int, Field(ge=1, le=10)] = 2
-    """how often a failing inference is tried before a person is asked"""
-    model_folder: Path | None = None
-    """folder with the networks `brain` and `base`; null: those that are shipped"""
-
-
-def _is_name_of_group(text: str) -> str:
-    """Refuse a name that could be taken for a version, or for the beginning of a patient's key."""
-    if text in ("base", "auto") or not text.strip("0123456789abcdef"):
-        raise ValueError(f"{text!r} would be taken for a version or a patient's key")
-    return text
-
-
-class Group(Part):
-    """Patients who get one head where they have none of their own: a site, a scanner, a trial.
-
-    A study belongs to it that fits all of it; patterns (`*`, `?`) are compared in any case.
-    """
-
-    name: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"), AfterValidator(_is_name_of_group)
-    ]
-    """its name: small letters, digits and hyphens; not all of it may be digits of a key"""
-    calling_aes: tuple[str, ...] = ("*",)
-    """patterns of calling AE titles"""
-    stations: tuple[str, ...] = ("*",)
-    """patterns of (0008,1010) *Station Name*"""
-    scanners: tuple[str, ...] = ("*",)
-    """patterns of (0008,1090) *Manufacturer's Model Name*"""
-    trials: tuple[str, ...] = ("*",)
-    """patterns of (0012,0020) *Clinical Trial Protocol ID*"""
-
-
-class Adaptation(Part):
-    """Learning from corrections."""
-
-    wait_minutes: NotNegative = 2
-    """min that a study waits for its patient's queued adaptations"""
-    voxels: Annotated[int, Field(ge=100)] = 40000
-    """voxels sampled from one corrected study"""
-    largest_loss: NotNegative = 0.02
-    """Dice that no corrected tissue may lose on slices that the head did not learn from"""
-    largest_drift: NotNegative = 0.10
-    """Dice by which tissues that were not outlined may move there, away from the base head"""
-    groups: tuple[Group, ...] = ()
-    """groups of patients, the first that fits a study and has a head first"""
-
-
-class Delivery(Part):
-    """Sending results."""
-
-    calling_ae: AETitle = "GLIOLOOP"
-    """AE title that Glioloop calls itself"""
-    first_pause_seconds: Positive = 5
-    """s before the second attempt; each further pause is twice as long"""
-    longest_pause_minutes: Positive = 15
-    """min between attempts at most"""
-    park_after_hours: Positive = 72
-    """h after which an undelivered result is parked, and shown so"""
-
-
-class Web(Part):
-    """The status page and the HTTP interface."""
-
-    host: str = "127.0.0.1"
-    """address to listen on"""
-    port: Port = 8043
-    """TCP port; 0 takes a free one"""
-    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
-    """Host headers that are answered"""
 
 
 class Settings(BaseSettings):

@@ -10,7 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from glioloop.settings import Destination, Group, Part, Settings
+from glioloop.settings import Settings
+from glioloop.settings_models import Group
+from glioloop.settings_network import Destination
+from glioloop.settings_part import Part
 
 LISTS: dict[str, type[Part]] = {"destinations": Destination, "groups": Group}
 """Settings that hold any number of branches."""

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from glioloop import overview, web_decisions, web_page
 from glioloop.overview import request_study
-from glioloop.settings import Web
+from glioloop.settings_network import Web
 from glioloop.site import Site
 from glioloop.web_input import SameOrigin, json_of, uid_list
 from study.errors import GlioloopError, RefusedError

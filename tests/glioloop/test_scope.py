@@ -11,7 +11,7 @@ from pydicom.config import disable_value_validation
 from converter.evidence import Evidence, Fired
 from converter.rules import load
 from glioloop.scope import OTHER_REGION, outside
-from glioloop.settings import Scope
+from glioloop.settings_studies import Scope
 
 
 @disable_value_validation()
