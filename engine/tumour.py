@@ -305,6 +305,24 @@ def _cavity(on: _Canvas, rng: np.random.Generator) -> None:
     if rng.random() < 0.8:
         rest = rim & (wavy > rng.uniform(-0.8, 1.3))
         on.paint(rest, Substance.ENHANCING, Tissue.ENHANCING)
+    if rng.random() < 0.35:
+        left = hollow & _standing_into(on, on.lesion.radius_mm - wall, rng)
+        on.paint(left, Substance.ENHANCING, Tissue.ENHANCING)
+
+
+def _standing_into(on: _Canvas, hollow_mm: float, rng: np.random.Generator) -> Tensor:
+    """Where tumour that was left stands into the fluid of a cavity: nodules, or sheets and strands.
+
+    It is thin and has fluid on all sides, so that in thick slices it is bright after gadolinium and
+    as dark on FLAIR as the fluid that it shares its voxels with.
+    """
+    depth = rng.uniform(2.0, 9.0)
+    there = on.noise(rng.uniform(10.0, 25.0) / on.spacing_mm, rng) > rng.uniform(-0.3, 0.8)
+    fine = on.noise(rng.uniform(3.0, 8.0) / on.spacing_mm, rng)
+    nodules = rng.random() < 0.5
+    shape = fine > rng.uniform(0.8, 1.4) if nodules else fine.abs() < rng.uniform(0.1, 0.35)
+    standing: Tensor = there & shape & (on.distance > hollow_mm - depth)
+    return standing
 
 
 def _craniotomy(head: Tensor, lesion: Lesion, spacing_mm: float, rng: np.random.Generator) -> None:

@@ -186,3 +186,17 @@ def test_contrast_agent_shows_only_after_it_was_given():
     head = phantom_head(5, spacing_mm=3.0)
     enhancing = head.labels == Tissue.ENHANCING
     assert head.images["T1GD"][enhancing].mean() > 1.4 * head.images["T1"][enhancing].mean()
+
+
+def test_tumour_that_was_left_stands_into_the_fluid_of_some_cavities():
+    block = torch.full((32, 32, 32), int(Substance.WHITE), dtype=torch.uint8)
+    amid = 0
+    for seed in range(10):
+        lesion = Lesion((16, 16, 16), 11.0, "cavity")
+        drawn, labels = draw(block, lesion, 1.0, np.random.default_rng(seed))
+        fluid = (drawn == Substance.CAVITY).float()[None, None]
+        share = torch.nn.functional.avg_pool3d(fluid, 5, 1, 2)[0, 0]
+        left = (drawn == Substance.ENHANCING) & (share > 0.75)
+        assert (labels[left] == Tissue.ENHANCING).all()
+        amid += bool(left.any())
+    assert 3 <= amid <= 7
