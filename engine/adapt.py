@@ -6,19 +6,22 @@ Shown means: on blocks of the corrected studies that it was not fitted on, with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
-from engine.fitting import Problem, build, solve
-from engine.gate import LEAST_BLOCKS, Folds, Trial, blocked_folds, judge, objection
+from engine.fitting import Problem, Rung, build
+from engine.folds import LEAST_BLOCKS, Folds, blocked_folds
+from engine.gate import Trial, judge, objection, replay_objection
 from engine.head import Head
+from engine.ladder import LADDER, Way, preferred, tried, ways
+from engine.prior import Prior
 from engine.sampling import BLOCK_MM, FeatureSample, VoxelSample, sample_voxels
 from study.errors import RefusedError
 from study.tissue import Tissue
 
 __all__ = ["FeatureSample", "Fit", "FitSettings", "VoxelSample", "fit_head", "sample_voxels"]
+
+Method = Literal["convex", "published"]
 
 STAY = float("inf")
 """The strength of a prior that nothing moves: the base head."""
@@ -47,13 +50,24 @@ class FitSettings:
         Dice by which classes that were not outlined may move there, away from the base head.
     indifference
         Of strengths whose Dice is this near to the best, the strongest is taken.
-    fisher
-        ``(K, F + 1)`` precision of the prior, see `engine.fitting.build`.
+    method
+        ``"convex"``: the ladder, each rung fitted to its minimum. ``"published"``: the last layer
+        by fixed steps of Adam (`engine.published_fit`).
+    rungs
+        Of `engine.ladder.LADDER`, those that are tried. ``"images"`` needs samples that hold them.
+    rung_gain
+        Mean Dice by which a larger rung must be better than a smaller one.
+    prior
+        What generated cases say (`engine.prior`): how far each number may move, and a replay set.
+        None: all may move alike, and nothing is replayed.
+    largest_replay_loss
+        Dice that no class may lose on the replay set.
 
     Raises
     ------
     RefusedError
-        For no strength, one that is not positive, or fewer than two folds.
+        For no strength, one that is not positive, fewer than two folds, no rung or an unknown one,
+        or an unknown method.
     """
 
     strengths: tuple[float, ...] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
@@ -63,12 +77,20 @@ class FitSettings:
     largest_loss: float = 0.02
     largest_drift: float = 0.10
     indifference: float = 0.002
-    fisher: npt.NDArray[np.floating] | None = None
+    method: Method = "convex"
+    rungs: tuple[Rung, ...] = LADDER
+    rung_gain: float = 0.005
+    prior: Prior | None = None
+    largest_replay_loss: float = 0.05
 
     def __post_init__(self) -> None:
         strengths = tuple(sorted(self.strengths, reverse=True))
         if not strengths or strengths[-1] <= 0 or self.folds < 2:
             raise RefusedError("a fit needs one or more positive strengths and two or more folds")
+        if not self.rungs or set(self.rungs) - set(LADDER):
+            raise RefusedError(f"a fit needs one or more rungs of {LADDER}, not {self.rungs}")
+        if self.method not in get_args(Method):
+            raise RefusedError(f"{self.method!r} is no way to fit; {get_args(Method)} are")
         object.__setattr__(self, "strengths", strengths)
 
 
@@ -97,6 +119,11 @@ class Fit:
         Whether every fit behind this one reached its minimum.
     folds, gap_mm, voxels
         Of the cross-validation.
+    rung
+        What of the head moved (`engine.ladder.LADDER`); ``"base"``: nothing.
+    replay_base, replay_fitted
+        On the replay set of generated cases: Dice, by name, of each class. Empty without a replay
+        set; the fitted one's also where nothing was accepted and nothing was replayed.
     """
 
     head: Head
@@ -110,6 +137,9 @@ class Fit:
     folds: int
     gap_mm: float
     voxels: int
+    rung: str = "base"
+    replay_base: Mapping[str, float] = field(default_factory=dict)
+    replay_fitted: Mapping[str, float] = field(default_factory=dict)
 
 
 def fit_head(
@@ -117,8 +147,10 @@ def fit_head(
 ) -> Fit:
     """Fit a head to all corrections of one patient.
 
-    Each strength of the prior is tried by cross-validation over slabs of the studies; of those that
-    pass the gate (`engine.gate.objection`) the best is fitted again on all voxels.
+    Each rung of the ladder and each strength of the prior is tried by cross-validation, over the
+    lesions of the studies or slabs of them. Of those that pass the gate (`engine.gate.objection`)
+    the smallest rung that wins is fitted again on all voxels; where that is worse on these, or on
+    the replay set, what moves the head less is taken.
 
     Parameters
     ----------
@@ -138,12 +170,15 @@ def fit_head(
     ------
     RefusedError
         If the model is no multi-class one, there is no sample, one is of another backbone or number
-        of features, or none claims a voxel.
+        of features, none claims a voxel, or the prior is another backbone's.
     """
     settings = settings or FitSettings()
     _check(base, samples)
+    if settings.prior is not None:
+        base.check_backbone(settings.prior.backbone_sha256)
     folds = blocked_folds(samples, settings.folds, settings.gap_mm)
-    problem = build(base, samples, settings.changed_weight, settings.fisher)
+    fisher = None if settings.prior is None else settings.prior.fisher
+    problem = build(base, samples, settings.changed_weight, fisher)
     stay = judge(samples, problem.target, problem.base_logits, STAY, converged=True)
     if folds.count < 2:
         reason = (
@@ -151,25 +186,54 @@ def fit_head(
             f" must span {2 * LEAST_BLOCKS * BLOCK_MM:.0f} mm or more across the slices"
         )
         return _fit(base, reason, stay, None, folds)
-    trials = _trials(samples, problem, folds, settings)
+    rungs = [r for r in settings.rungs if r != "images" or problem.has_images]
+    trials = tried(samples, problem, folds, ways(rungs, settings.strengths, settings.method))
     limits = (settings.largest_loss, settings.largest_drift)
     passing = [t for t in trials if objection(t, stay, *limits) is None]
     if not passing:
         nearest = max(trials, key=lambda t: t.score)
         reason = f"stays at base: {UNSEEN}, {objection(nearest, stay, *limits)}"
         return _fit(base, reason, stay, nearest, folds)
-    best = max(t.score for t in passing)
-    chosen = next(t for t in passing if t.score >= best - settings.indifference)
-    step, converged = solve(problem, chosen.strength)
-    whole = judge(samples, problem.target, problem.logits(step), chosen.strength, converged=True)
-    if (against := objection(whole, stay, *limits)) is not None:
-        reason = f"stays at base: on the very slices that were learnt from, {against}"
-        return _fit(base, reason, stay, chosen, folds)
-    reason = (
-        f"accepted: {UNSEEN}, mean Dice with the correction rises"
-        f" from {stay.score:.3f} to {chosen.score:.3f}"
-    )
-    return _fit(base, reason, stay, chosen, folds, problem.head(base, step), converged=converged)
+    return _accepted(base, samples, settings, problem, stay, passing, folds)
+
+
+def _accepted(
+    base: Head,
+    samples: Sequence[FeatureSample],
+    settings: FitSettings,
+    problem: Problem,
+    stay: Trial,
+    passing: Sequence[Trial],
+    folds: Folds,
+) -> Fit:
+    """Fit what passed on all voxels, and take the first that holds on these and on the replay."""
+    prior, first = settings.prior, None
+    before = {} if prior is None else prior.dice_of(base)
+    for chosen in preferred(passing, settings.indifference, settings.rung_gain):
+        step, converged = Way.of(chosen).step(problem)
+        head = problem.head(base, step)
+        limits = (settings.largest_loss, settings.largest_drift)
+        whole = judge(
+            samples, problem.target, problem.logits(step), chosen.strength, converged=True
+        )
+        against = objection(whole, stay, *limits)
+        reason = f"on the very slices that were learnt from, {against}"
+        replayed = {} if prior is None else prior.dice_of(head)
+        if against is None:
+            against = replay_objection(replayed, before, settings.largest_replay_loss)
+            reason = str(against)
+        if against is None:
+            reason = (
+                f"accepted: {UNSEEN}, mean Dice with the correction rises"
+                f" from {stay.score:.3f} to {chosen.score:.3f}"
+            )
+            fit = _fit(base, reason, stay, chosen, folds, head, converged=converged)
+            return replace(fit, replay_base=before, replay_fitted=replayed)
+        if first is None:
+            refused = _fit(base, f"stays at base: {reason}", stay, chosen, folds)
+            first = replace(refused, replay_base=before, replay_fitted=replayed)
+    assert first is not None  # noqa: S101 - something passed
+    return first
 
 
 def _check(base: Head, samples: Sequence[FeatureSample]) -> None:
@@ -192,27 +256,6 @@ def _check(base: Head, samples: Sequence[FeatureSample]) -> None:
         raise RefusedError(
             "no voxel of the corrections is claimed for a tumour: there is nothing to learn from"
         )
-
-
-def _trials(
-    samples: Sequence[FeatureSample], problem: Problem, folds: Folds, settings: FitSettings
-) -> list[Trial]:
-    """Every strength, strongest first, tested on each fold in turn."""
-    logits = {s: np.empty_like(problem.base_logits) for s in settings.strengths}
-    converged = dict.fromkeys(settings.strengths, True)
-    for fold in range(folds.count):
-        tested = folds.index == fold
-        learnt = problem.some(~tested & ~folds.barred[fold])
-        held = problem.some(tested)
-        step = None
-        for strength in settings.strengths:
-            step, reached = solve(learnt, strength, step)
-            logits[strength][:, tested] = held.logits(step)
-            converged[strength] &= reached
-    return [
-        judge(samples, problem.target, logits[s], s, converged=converged[s])
-        for s in settings.strengths
-    ]
 
 
 def _fit(
@@ -238,4 +281,5 @@ def _fit(
         folds=folds.count,
         gap_mm=folds.gap_mm,
         voxels=len(folds.index),
+        rung="base" if head is None or trial is None else trial.rung,
     )

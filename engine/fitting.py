@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,16 @@ from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from engine.head import Head
+from engine.intensities import terms
 from engine.sampling import FeatureSample
+from study.errors import RefusedError
 from study.tissue import Tissue
 
 Floats = npt.NDArray[np.float64]
+Rung = Literal["bias", "head", "images"]
+"""What may move: the biases alone, all of the head, or also weights of the images' terms."""
+LEAST_PRECISION = 0.05
+"""Of the prior, in parts of its median: what generated cases are silent on is not free to move."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +36,8 @@ class Problem:
     Parameters
     ----------
     scaled
-        ``(F + 1, n)`` features, each divided by its root mean square over the brain, then ones.
+        ``(P, n)`` inputs, each divided by its root mean square over the brain: features, the
+        images' terms where there are some, and ones.
     base_logits
         ``(K, n)`` of the base head.
     target
@@ -39,9 +47,11 @@ class Problem:
     share
         ``(n,)`` of the tumour that each voxel stands for; their sum is 1.
     precision
-        ``(K, F + 1)`` of the prior, in units of the scaled parameters, biases last.
+        ``(K, P)`` of the prior, in units of the scaled parameters, biases last.
     scale
-        ``(F,)`` the root mean squares.
+        ``(P,)`` the root mean squares; 1 for the biases.
+    features
+        F, how many of the inputs are features.
     """
 
     scaled: Floats
@@ -51,6 +61,26 @@ class Problem:
     share: Floats
     precision: Floats
     scale: Floats
+    features: int
+
+    @property
+    def has_images(self) -> bool:
+        """Whether all samples were kept with the images."""
+        return len(self.scaled) > self.features + 1
+
+    def rows(self, rung: Rung) -> npt.NDArray[np.intp]:
+        """Inputs whose parameters move on a rung.
+
+        Raises
+        ------
+        RefusedError
+            For images, where a sample was kept without them.
+        """
+        count = len(self.scaled)
+        if rung == "images" and not self.has_images:
+            raise RefusedError("these samples were kept without the images: sample them again")
+        first = {"bias": 0, "head": self.features, "images": count - 1}[rung]
+        return np.append(np.arange(first), count - 1)
 
     def some(self, kept: npt.NDArray[np.bool_]) -> Problem:
         """The problem of some of the voxels; a strength means the same in it.
@@ -69,16 +99,21 @@ class Problem:
         )
 
     def logits(self, step: Floats) -> Floats:
-        """``(K, n)`` logits of the base head moved by a ``(K, F + 1)`` step."""
+        """``(K, n)`` logits of the base head moved by a ``(K, P)`` step."""
         moved: Floats = step @ self.scaled
         moved += self.base_logits
         return moved
 
     def head(self, base: Head, step: Floats) -> Head:
         """The base head moved by a step."""
-        weight = base.weight + step[:, :-1] / self.scale
-        bias = base.bias + step[:, -1]
-        return Head(weight.astype(np.float32), bias.astype(np.float32), base.backbone_sha256)
+        moved, count = step / self.scale, self.features
+        images = moved[:, count:-1].astype(np.float32)
+        return Head(
+            (base.weight + moved[:, :count]).astype(np.float32),
+            (base.bias + moved[:, -1]).astype(np.float32),
+            base.backbone_sha256,
+            images if images.any() else None,
+        )
 
 
 def build(
@@ -98,9 +133,16 @@ def build(
     changed_weight
         How much more a changed voxel counts than an untouched one.
     fisher
-        ``(K, F + 1)`` precision of the prior in units of the head's own parameters, biases last;
-        None: a change counts by what it does to the logits of an average voxel.
+        ``(K, P)`` precision of the prior in units of the head's own parameters, biases last
+        (`engine.prior`); None: a change counts by what it does to the logits of an average voxel.
+
+    Raises
+    ------
+    RefusedError
+        If the precision is that of another head, or the base head sees images.
     """
+    if base.image_weight is not None:
+        raise RefusedError("a base head sees features alone, this one sees the images too")
     features = np.concatenate([s.features for s in samples]).T.astype(np.float64)
     mass = np.concatenate([s.weight for s in samples]).astype(np.float64)
     changed = np.concatenate([s.changed for s in samples])
@@ -108,17 +150,40 @@ def build(
     spans = np.cumsum([0, *(len(s.target) for s in samples)])
     parts = zip(samples, spans[:-1], spans[1:], strict=True)
     target = np.concatenate([soft_target(s, base_logits[:, a:b]) for s, a, b in parts], axis=1)
-    scale = np.sqrt(features**2 @ mass / mass.sum())
+    inputs = [features]
+    if all(s.images is not None for s in samples):
+        seen = np.concatenate([s.images for s in samples if s.images is not None])
+        inputs.append(terms(seen).T.astype(np.float64))
+    scaled = np.concatenate([*inputs, np.ones((1, len(mass)))])
+    scale = np.sqrt(scaled**2 @ mass / mass.sum())
     scale[scale == 0] = 1.0
-    precision = np.ones((len(base.bias), len(features) + 1))
-    if fisher is not None:
-        precision = np.asarray(fisher, np.float64) / np.append(scale, 1.0) ** 2
+    precision = _precision(fisher, (len(base.bias), len(scale)), len(features), scale)
     tumour = changed | (target.argmax(axis=0) != Tissue.BACKGROUND)
     total = mass[tumour].sum()
     weight = mass * np.where(changed, changed_weight, 1.0) / total
     share = np.where(tumour, mass, 0.0) / total
-    scaled = np.concatenate([features / scale[:, None], np.ones((1, features.shape[1]))])
-    return Problem(scaled, base_logits, target, weight, share, precision, scale)
+    scaled /= scale[:, None]
+    return Problem(
+        scaled, base_logits, target, weight, share, precision, scale, features=len(features)
+    )
+
+
+def _precision(
+    fisher: npt.NDArray[np.floating] | None, shape: tuple[int, int], features: int, scale: Floats
+) -> Floats:
+    """The prior in units of the scaled parameters."""
+    if fisher is None:
+        return np.ones(shape)
+    found = np.asarray(fisher, np.float64)
+    if shape[1] == features + 1 < found.shape[1]:  # these samples were kept without the images
+        found = np.concatenate([found[:, :features], found[:, -1:]], axis=1)
+    if found.shape != shape:
+        raise RefusedError(
+            f"a prior of shape {np.shape(fisher)} does not fit a head of shape {shape}: measure it"
+            f" again"
+        )
+    found = found / scale**2
+    return np.maximum(found, LEAST_PRECISION * np.median(found))
 
 
 def soft_target(sample: FeatureSample, base_logits: Floats) -> Floats:
@@ -137,7 +202,11 @@ def soft_target(sample: FeatureSample, base_logits: Floats) -> Floats:
 
 
 def solve(
-    problem: Problem, strength: float, start: Floats | None = None, max_iterations: int = 500
+    problem: Problem,
+    strength: float,
+    start: Floats | None = None,
+    max_iterations: int = 500,
+    rung: Rung = "head",
 ) -> tuple[Floats, bool]:
     """Find the minimum of weighted cross-entropy plus ``strength / 2`` times the prior.
 
@@ -148,21 +217,26 @@ def solve(
     strength
         Of the prior.
     start
-        ``(K, F + 1)`` step to begin from; the minimum does not depend on it.
+        ``(K, P)`` step to begin from; the minimum does not depend on it.
     max_iterations
         Of L-BFGS.
+    rung
+        What may move; all else of the step is 0.
 
     Returns
     -------
     step, converged
-        ``(K, F + 1)`` step from the base head in scaled units, and whether it is the minimum.
+        ``(K, P)`` step from the base head in scaled units, and whether it is the minimum.
     """
-    shape = problem.precision.shape
-    first = np.zeros(shape) if start is None else start
+    rows = problem.rows(rung)
+    scaled, precision = problem.scaled[rows], problem.precision[:, rows]
+    shape = precision.shape
+    first = np.zeros(shape) if start is None else start[:, rows]
 
     def objective(flat: Floats) -> tuple[float, Floats]:
         step = flat.reshape(shape)
-        logits = problem.logits(step)
+        logits = step @ scaled
+        logits += problem.base_logits
         logits -= logits.max(axis=0)
         reached = np.einsum("kn,kn->n", problem.target, logits)
         np.exp(logits, out=logits)
@@ -171,8 +245,8 @@ def solve(
         logits /= total
         logits -= problem.target
         logits *= problem.weight
-        gradient = logits @ problem.scaled.T + strength * problem.precision * step
-        loss += 0.5 * strength * float((problem.precision * step**2).sum())
+        gradient = logits @ scaled.T + strength * precision * step
+        loss += 0.5 * strength * float((precision * step**2).sum())
         return loss, gradient.ravel()
 
     # Matrices of four rows: several threads wait for one another for longer than they work.
@@ -189,4 +263,6 @@ def solve(
                 "gtol": 1e-5,
             },
         )
-    return found.x.reshape(shape), bool(found.success)
+    step = np.zeros(problem.precision.shape)
+    step[:, rows] = found.x.reshape(shape)
+    return step, bool(found.success)

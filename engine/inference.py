@@ -114,7 +114,7 @@ def segment(
 
     def logits(stack: Array) -> Array:
         mirrored = _mirrored(run, stack, patching.flips)
-        return _mean_over([head.apply(features) for features in mirrored])
+        return _mean_over([head.of_features(features) for features in mirrored])
 
     answers = computed(logits, padded, at, patching.size, patching.batch, progress)
     weight = blending(patching.size, patching.blending)
@@ -123,6 +123,9 @@ def segment(
         far = [FAR_LOGIT, *[-FAR_LOGIT] * (len(mean) - 1)]
     k, i, j = shape
     found = np.ascontiguousarray(mean[:, :k, :i, :j])
+    if head.image_weight is not None:
+        for number in range(k):  # the terms of all slices at once would take three volumes more
+            found[:, number] += head.of_images(images[None, :, number])[0]
     # Outside the brain the images hold a constant: whatever was computed there means nothing.
     found[:, ~(covered[:k, :i, :j] & brain)] = np.array(far, np.float32)[:, None]
     return found
@@ -138,7 +141,8 @@ def features_at(
 ) -> Array:
     """Features at given voxels, averaged over patches exactly as `segment` does.
 
-    ``head.apply(features_at(...))`` is what `segment` finds at these voxels, for any head.
+    ``head.apply(features_at(...), images there)`` is what `segment` finds at these voxels, for any
+    head.
 
     Parameters
     ----------

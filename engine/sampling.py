@@ -7,11 +7,12 @@ import zipfile
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from engine.lesions import near_to, nearest_lesions
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
 
@@ -26,6 +27,8 @@ SHARES = {"changed": 0.3, "tissue": 0.3, "near": 0.2, "rest": 0.2}
 """Part of the sample that each kind of voxel gets, as far as there are so many."""
 LEAST_INSIDE = 0.5
 """A correction of which a smaller part lies in the brain that was found fits another image."""
+FURTHER = ("images", "lesion", "apart_mm")
+"""What a sample may lack."""
 PRECEDENCE = (Tissue.EDEMA, Tissue.NECROSIS, Tissue.ENHANCING)
 """Where outlines overlap, the later class holds."""
 
@@ -48,6 +51,11 @@ class VoxelSample:
         ``(n,)`` bool: the correction and the labels it corrects differ.
     outlined
         Classes that the correction speaks of; it says nothing about the others.
+    lesion
+        ``(n,)`` int16: the lesion that is nearest (`engine.lesions`).
+    apart_mm
+        ``(n,)`` float32: distance in mm to the nearest voxel that is nearer to another lesion;
+        infinite where there is one alone.
     """
 
     voxels: npt.NDArray[np.int32]
@@ -56,11 +64,26 @@ class VoxelSample:
     block: npt.NDArray[np.int16]
     changed: Mask
     outlined: frozenset[Tissue]
+    lesion: npt.NDArray[np.int16]
+    apart_mm: npt.NDArray[np.float32]
 
     def with_features(
-        self, features: npt.NDArray[np.floating], backbone_sha256: str
+        self,
+        features: npt.NDArray[np.floating],
+        backbone_sha256: str,
+        images: npt.NDArray[np.floating] | None = None,
     ) -> FeatureSample:
-        """What is kept: the features instead of the places."""
+        """What is kept: features, and the images where they are given, instead of the places.
+
+        Parameters
+        ----------
+        features
+            ``(n, F)`` at the voxels.
+        backbone_sha256
+            Whose features they are.
+        images
+            ``(C, D, H, W)``, normalised: what the backbone was given.
+        """
         return FeatureSample(
             features=features.astype(np.float16),
             target=self.target,
@@ -69,12 +92,15 @@ class VoxelSample:
             changed=self.changed,
             outlined=self.outlined,
             backbone_sha256=backbone_sha256,
+            images=None if images is None else images[:, *self.voxels.T].T.astype(np.float16),
+            lesion=self.lesion,
+            apart_mm=self.apart_mm,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSample:
-    """What is kept of one correction: about 2 MB, and no image can be made from it.
+    """What is kept of one correction: about 2 MB, and no image can be made from it again.
 
     Parameters
     ----------
@@ -84,6 +110,11 @@ class FeatureSample:
         As in `VoxelSample`.
     backbone_sha256
         Whose features they are.
+    images
+        ``(n, C)`` float16: the normalised images there; None for what was kept before heads could
+        see them.
+    lesion, apart_mm
+        As in `VoxelSample`; None, likewise, is one lesion.
 
     Raises
     ------
@@ -98,15 +129,22 @@ class FeatureSample:
     changed: Mask
     outlined: frozenset[Tissue]
     backbone_sha256: str
+    images: npt.NDArray[np.float16] | None = None
+    lesion: npt.NDArray[np.int16] | None = None
+    apart_mm: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        rows = (self.target, self.weight, self.block, self.changed)
+        rows: list[npt.NDArray[Any]] = [self.target, self.weight, self.block, self.changed]
+        rows += [r for r in (self.lesion, self.apart_mm) if r is not None]
+        if self.images is not None:
+            rows.append(self.images[..., 0])
         if self.features.ndim != 2 or any(r.shape != self.features.shape[:1] for r in rows):
             raise RefusedError(
                 f"a sample needs (n, F) features and n of all else, not {self.features.shape}"
                 f" and {[r.shape for r in rows]}"
             )
-        if not (np.isfinite(self.features).all() and np.isfinite(self.weight).all()):
+        numbers = [n for n in (self.features, self.weight, self.images) if n is not None]
+        if not all(np.isfinite(n).all() for n in numbers):
             raise RefusedError(
                 "the features hold NaN, infinity, or more than 16 bits can hold: the study cannot"
                 " be learnt from"
@@ -122,8 +160,10 @@ class FeatureSample:
     def to_npz(self) -> bytes:
         """Bytes of an npz archive, without pickle."""
         buffer = io.BytesIO()
+        further = {name: getattr(self, name) for name in FURTHER}
         np.savez_compressed(
             buffer,
+            **{name: values for name, values in further.items() if values is not None},
             features=self.features,
             target=self.target,
             weight=self.weight,
@@ -153,6 +193,7 @@ class FeatureSample:
                     changed=found["changed"],
                     outlined=frozenset(Tissue(int(t)) for t in found["outlined"]),
                     backbone_sha256=str(found["backbone_sha256"]),
+                    **{name: found[name] for name in FURTHER if name in found},
                 )
         except RefusedError:
             raise
@@ -211,11 +252,20 @@ def sample_voxels(
     at = np.argwhere(brain).astype(np.int32)
     claimed, base = target[brain], np.asarray(labels_base, np.uint8)[brain]
     changed = _changed(claimed, base, outlined)
-    near = _near((target > 0) | (labels_base > 0), spacing)[brain]
+    near = near_to((target > 0) | (labels_base > 0), NEAR_MM, spacing)[brain]
     drawn, weight = _draw(claimed, base, changed, near, budget, np.random.default_rng(seed))
     block = np.floor(at[drawn, 0] * spacing[0] / BLOCK_MM).astype(np.int16)
+    places = tuple(at[drawn].T)
+    lesion, apart = nearest_lesions(target > 0, spacing)
     return VoxelSample(
-        at[drawn], claimed[drawn], weight, block, changed[drawn], frozenset(outlined)
+        at[drawn],
+        claimed[drawn],
+        weight,
+        block,
+        changed[drawn],
+        frozenset(outlined),
+        lesion[places],
+        apart[places],
     )
 
 
@@ -252,18 +302,6 @@ def _changed(
     erased = (claimed == 0) & np.isin(base, [int(t) for t in outlined])
     changed: Mask = ((claimed > 0) & (claimed != base)) | erased
     return changed
-
-
-def _near(tumour: Mask, spacing: tuple[float, float, float]) -> Mask:
-    """Voxels within `NEAR_MM` of a tumour; distances are measured in the tumour's box alone."""
-    near: Mask = np.zeros(tumour.shape, bool)
-    found = np.argwhere(tumour)
-    margin = np.ceil(NEAR_MM / np.array(spacing)).astype(int)
-    low = np.maximum(found.min(axis=0) - margin, 0)
-    box = tuple(slice(a, b) for a, b in zip(low, found.max(axis=0) + margin + 1, strict=True))
-    distance = ndimage.distance_transform_edt(~tumour[box], sampling=spacing)
-    near[box] = distance <= NEAR_MM
-    return near
 
 
 def _draw(

@@ -69,10 +69,10 @@ def validate_tumour(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int
     found: dict[str, list[float]] = {name: [] for name in REGIONS}
     for number in range(heads):
         rng = np.random.default_rng((seed, number))
-        sample = _sample(maps, spacing, SHAPE, rng)
-        rendered, tissue, inside = sample.arrays()
+        sample = rendered(maps, spacing, SHAPE, rng)
+        channels, tissue, inside = sample.arrays()
         brain = imperfect(inside, spacing, rng)
-        images = normalise(rendered, brain, spacing)
+        images = normalise(channels, brain, spacing)
         names = model.manifest.labels
         far = far_logits(names, FAR_LOGIT)
         logits = segment(run, model.head, images, brain, patching, far=far)
@@ -91,15 +91,15 @@ def validate_brain(folder: Path, maps: Sequence[HeadMap], heads: int, seed: int 
     spacing = model.manifest.spacing_mm
     values = []
     for number in range(heads):
-        sample = _sample(maps, spacing, (56, 72, 56), np.random.default_rng((seed, number)))
-        rendered, _tissue, inside = sample.arrays()
-        images = normalise_head(rendered)
+        sample = rendered(maps, spacing, (56, 72, 56), np.random.default_rng((seed, number)))
+        channels, _tissue, inside = sample.arrays()
+        images = normalise_head(channels)
         probability = find_brain(run, images, model.manifest.outside_value)
         values.append(dice(brain_mask(probability, spacing), inside))
     return Score({"brain": fmean(values)}, heads)
 
 
-def _sample(
+def rendered(
     maps: Sequence[HeadMap], spacing: float, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> Sample:
     """Render one head with a tumour."""

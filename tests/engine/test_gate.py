@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.gate import Trial, blocked_folds, judge, objection
+from engine.gate import Trial, judge, objection
 from engine.sampling import FeatureSample
 from study.tissue import TUMOUR_TISSUES, Tissue
 
@@ -36,51 +36,6 @@ def told(
 def chosen(labels: Sequence[int]) -> np.ndarray:
     """Logits (4, n) of a head that is sure of these labels."""
     return np.eye(4)[:, list(labels)]
-
-
-def test_slabs_and_gaps_are_those_written_here() -> None:
-    """A lesion of 12 blocks (24 mm) between 4 blocks of brain on either side; a gap of 4 mm."""
-    target = [0] * 4 + [3] * 12 + [0] * 4
-    folds = blocked_folds([told(target)], wanted=4, gap_mm=4.0)
-    assert folds.count == 4
-    assert folds.gap_mm == 4.0
-    assert folds.index.tolist() == [0] * 7 + [1] * 3 + [2] * 3 + [3] * 7
-    text = ["".join("." if b else "x" for b in row) for row in folds.barred]
-    assert text == [
-        "xxxxxxx..xxxxxxxxxxx",
-        "xxxxx..xxx..xxxxxxxx",
-        "xxxxxxxx..xxx..xxxxx",
-        "xxxxxxxxxxx..xxxxxxx",
-    ]
-
-
-def test_the_gap_shrinks_with_the_lesion() -> None:
-    folds = blocked_folds([told([3] * 10)], wanted=4, gap_mm=12.0)
-    assert folds.gap_mm == pytest.approx(0.2 * 20)
-
-
-@pytest.mark.parametrize(("blocks", "count"), [(4, 2), (5, 2), (6, 3), (8, 4), (40, 4)])
-def test_small_lesions_have_fewer_folds(blocks: int, count: int) -> None:
-    assert blocked_folds([told([3] * blocks)], wanted=4, gap_mm=12.0).count == count
-
-
-@pytest.mark.parametrize("blocks", [1, 3])
-def test_a_thin_lesion_alone_cannot_be_divided(blocks: int) -> None:
-    target = [0] * 10 + [3] * blocks + [0] * 10
-    assert blocked_folds([told(target)], wanted=4, gap_mm=12.0).count == 1
-
-
-def test_thin_lesions_of_several_studies_are_tested_as_wholes() -> None:
-    folds = blocked_folds([told([3]), told([3, 3]), told([0, 3])], wanted=4, gap_mm=12.0)
-    assert folds.count == 3
-    assert folds.index.tolist() == [0, 1, 1, 2, 2]
-    assert not folds.barred.any()
-
-
-def test_a_thin_lesion_joins_the_folds_of_a_thick_one() -> None:
-    folds = blocked_folds([told([3]), told([3] * 8)], wanted=4, gap_mm=0.0)
-    assert folds.index.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3]
-    assert folds.barred.shape == (4, 9)
 
 
 def test_dice_is_weighted_and_regions_need_all_their_classes() -> None:

@@ -93,3 +93,50 @@ def test_a_head_with_nan_in_its_text_is_refused() -> None:
     text = json.dumps({"weight": [[float("nan")], [1]], "bias": [0, 0], "backbone_sha256": ""})
     with pytest.raises(RefusedError, match="only finite numbers"):
         Head.from_json(text)
+
+
+SEEING = Head(HEAD.weight, HEAD.bias, "a" * 64, np.array([[0] * 9, [1, 0, 0, 0, 2, 0, 0, 0, 3]]))
+"""Adds FLAIR, twice the square of T1gd and three times T1gd T2 to the second class."""
+
+
+def test_a_head_that_sees_the_images_adds_their_terms() -> None:
+    features, images = np.zeros((1, 3), np.float32), np.array([[0.5, 1, 2]], np.float32)
+    assert SEEING.apply(features, images).tolist() == [[0.5, -1 + 0.5 + 2 + 6]]
+    # Beyond 4 an intensity is 4: 4 + 2 * 16 + 3 * 4 * -4.
+    extreme = np.array([[9, 4, -30]], np.float32)
+    assert SEEING.apply(features, extreme).tolist() == [[0.5, -1 + 4 + 32 - 48]]
+    whole = SEEING.of_images(images.reshape(1, 3, 1, 1, 1))
+    assert whole.tolist() == [[[[[0]]], [[[8.5]]]]]
+
+
+def test_a_head_that_sees_the_images_needs_them() -> None:
+    with pytest.raises(RefusedError, match="sees the images too"):
+        SEEING.apply(np.zeros((1, 3), np.float32))
+    with pytest.raises(RefusedError, match="takes 9 terms of the images on axis 1"):
+        SEEING.apply(np.zeros((1, 3), np.float32), np.zeros((1, 2), np.float32))
+    with pytest.raises(RefusedError, match="sees features alone"):
+        HEAD.of_images(np.zeros((1, 3), np.float32))
+
+
+def test_image_weights_are_kept_bit_for_bit_and_others_keep_the_text_they_had() -> None:
+    again = Head.from_json(SEEING.to_json())
+    assert again.image_weight is not None
+    assert again.image_weight.tolist() == [[0] * 9, [1, 0, 0, 0, 2, 0, 0, 0, 3]]
+    assert set(json.loads(HEAD.to_json())) == {"backbone_sha256", "weight", "bias"}
+    assert Head.from_json(HEAD.to_json()).image_weight is None
+
+
+@pytest.mark.parametrize("images", [np.zeros((3, 9)), np.zeros(2), np.full((2, 9), np.nan)])
+def test_image_weights_that_do_not_fit_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(RefusedError, match=r"no image weights|only finite numbers"):
+        Head(HEAD.weight, HEAD.bias, "a" * 64, images)
+
+
+def test_two_heads_beside_one_another_answer_as_each_does() -> None:
+    both = HEAD.beside(SEEING)
+    features = np.array([[1, 2, 3]], np.float32)
+    images = np.array([[1, 1, 1]], np.float32)
+    assert both.apply(features, images).tolist() == [[1.5, 3, 1.5, 9]]
+    other = Head(HEAD.weight, HEAD.bias, "b" * 64)
+    with pytest.raises(RefusedError, match="belongs to backbone bbbb"):
+        HEAD.beside(other)

@@ -20,9 +20,10 @@ def identity_head(features: int = 3) -> Head:
     return Head(np.eye(features, dtype=np.float32), np.zeros(features, np.float32), "")
 
 
-def random_head() -> Head:
+def random_head(*, images: bool = False) -> Head:
     rng = np.random.default_rng(5)
-    return Head(rng.normal(size=(4, 3)), rng.normal(size=4), "")
+    weight, bias = rng.normal(size=(4, 3)), rng.normal(size=4)
+    return Head(weight, bias, "", rng.normal(size=(4, 9)) if images else None)
 
 
 def twice(stack: np.ndarray) -> np.ndarray:
@@ -67,16 +68,22 @@ def test_where_there_is_no_brain_it_is_background(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize("flips", [((),), ((), (2,)), ((0, 1), (2,), ())])
 @pytest.mark.parametrize("kind", ["constant", "gaussian"])
+@pytest.mark.parametrize("sees_images", [False, True])
 def test_averaging_features_and_then_the_head_is_averaging_logits(
-    images: np.ndarray, brain: np.ndarray, flips: tuple[tuple[int, ...], ...], kind: str
+    images: np.ndarray,
+    brain: np.ndarray,
+    flips: tuple[tuple[int, ...], ...],
+    kind: str,
+    sees_images: bool,
 ) -> None:
-    head = random_head()
+    head = random_head(images=sees_images)
     voxels = np.argwhere(brain)[::37]
     patching = replace(PATCHING, flips=flips, blending=kind)
     logits = segment(with_context, head, images, brain, patching)
     features = features_at(with_context, images, brain, voxels, patching)
     k, i, j = voxels.T
-    np.testing.assert_allclose(head.apply(features), logits[:, k, i, j].T, rtol=1e-4, atol=1e-4)
+    found = head.apply(features, images[:, k, i, j].T)
+    np.testing.assert_allclose(found, logits[:, k, i, j].T, rtol=1e-4, atol=1e-4)
 
 
 def test_mirrorings_are_averaged_as_written_here() -> None:
