@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pydicom
 
-from glioloop import jobs, results
+from glioloop import jobs, listening, results
 from glioloop.jobs import Board
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
 from glioloop.site import Site
@@ -78,7 +78,7 @@ class Deliveries:
             self._put(result_id, destination, study_uid, DeliveryState.REFUSED, reason)
             return reason
         at = found[0]
-        peer = scu.Peer(at.ae_title, at.host, at.port, self._site.settings.delivery.calling_ae)
+        peer = listening.peer(at, self._site.settings)
         store = self._site.results
         if store.has(result_id, results.ANSWER) and self._site.ledger.results(study_uid):
             reason = "the study was segmented meanwhile"

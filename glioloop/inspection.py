@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from glioloop import listening
 from glioloop.settings import Settings
 from glioloop.settings_network import Destination
 from listener import scu
+from listener.tls import server_context
 from study.errors import GlioloopError
 
 
@@ -41,6 +43,8 @@ def _inspect(settings: Settings) -> Iterator[Finding]:
         yield _tried(f"weights {name}", partial(_weights, settings, name))
     yield _tried("processor", partial(_processor, settings))
     yield _port("DICOM port", settings.listener.host, settings.listener.port)
+    if settings.listener.tls is not None:
+        yield _tried("DICOM TLS", partial(_tls, settings))
     yield _port("web port", settings.web.host, settings.web.port)
     for destination in settings.destinations:
         yield _tried(f"destination {destination.name}", partial(_echo, settings, destination))
@@ -100,7 +104,16 @@ def _port(what: str, host: str, port: int) -> Finding:
     return Finding(what, fine=True, detail=f"{port} is free")
 
 
+def _tls(settings: Settings) -> str:
+    """Whether the TLS files can be used."""
+    files = listening.config(settings).tls
+    if files is None:
+        return "none"
+    server_context(files)
+    return f"{files.certificate} with its key"
+
+
 def _echo(settings: Settings, at: Destination) -> str:
     """Whether a destination answers a C-ECHO."""
-    scu.echo(scu.Peer(at.ae_title, at.host, at.port, settings.delivery.calling_ae))
+    scu.echo(listening.peer(at, settings))
     return f"{at.ae_title} at {at.host}:{at.port} answers"

@@ -24,6 +24,7 @@ from glioloop import (
     failures,
     inference,
     jobs,
+    listening,
     model_import,
     model_refits,
     studies,
@@ -56,6 +57,8 @@ class Ports:
 
     dicom: int
     web: int
+    dicom_tls: int = 0
+    """0: none."""
 
 
 class Service:
@@ -109,8 +112,8 @@ class Service:
         for ticker in self._tickers:
             ticker.start()
         self._web = WebServer(application(self.site, self.wake), settings.web)
-        self._scp: Scp = scp.start(self._scp_config(), inbox, self._received, self._is_full)
-        ports = Ports(self._scp.port, self._web.start())
+        self._scp: Scp = scp.start(listening.config(settings), inbox, self._received, self._is_full)
+        ports = Ports(self._scp.port, self._web.start(), self._scp.tls_port)
         durable.write(settings.data / "ports.json", json.dumps(asdict(ports)).encode())
         logger.info("DICOM on port %d, web page on http://%s:%d", *self._addresses(ports))
         return ports
@@ -176,19 +179,6 @@ class Service:
         """Whether the disk is too full to accept more."""
         free = shutil.disk_usage(self._settings.data).free
         return free < self._settings.listener.min_free_gib * 2**30
-
-    def _scp_config(self) -> scp.ScpConfig:
-        """The listener's own settings."""
-        wanted = self._settings.listener
-        peers = None
-        if wanted.peers is not None:
-            peers = {ae: frozenset(addresses) for ae, addresses in wanted.peers.items()}
-        return scp.ScpConfig(
-            host=wanted.host,
-            port=wanted.port,
-            ae_titles=(wanted.ae_title, wanted.learn_ae_title),
-            peers=peers,
-        )
 
     def _addresses(self, ports: Ports) -> tuple[int, str, int]:
         """What the log says about where it listens."""

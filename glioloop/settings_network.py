@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from glioloop.settings_part import AETitle, NotNegative, Part, Port, Positive
+from glioloop.settings_part import AETitle, Count, NotNegative, Part, Port, Positive
+
+
+class Peer(Part):
+    """What one calling AE title may do."""
+
+    addresses: tuple[str, ...] = ()
+    """addresses and networks that it may call from; none: any"""
+    may: tuple[Literal["images", "corrections"], ...] = ("images", "corrections")
+    """what it may send; none: it may only ask for an echo"""
+    certificates: tuple[str, ...] = ()
+    """names, of which its TLS certificate bears one; none: any that the authorities signed"""
+
+
+class Certificates(Part):
+    """PEM files for TLS, with a certificate on both sides."""
+
+    certificate: Path
+    """our own certificate, with those between it and its authority"""
+    key: Path
+    """its key, not encrypted, and readable for its owner alone"""
+    authorities: Path
+    """authorities whose signature on the other side's certificate counts"""
+    revoked: Path | None = None
+    """their revocation list; null: nothing is looked up"""
+
+
+class ListenerTls(Certificates):
+    """DICOM TLS on a port of its own."""
+
+    port: Port = 2762
+    """TCP port; 0 takes a free one"""
+    only: bool = False
+    """whether the port without TLS stays closed"""
+
+
+class ListenerLimits(Part):
+    """How much peers may send at once, and how often."""
+
+    associations: Count = 50
+    """open at a time"""
+    associations_per_address: Count = 25
+    """of them, from one address"""
+    connections: Count = 200
+    """open at a time, before anybody said who calls"""
+    associations_per_minute: Count = 600
+    """requested from one address; more are told to come later"""
+    instances_per_minute: Count = 120000
+    """from one calling AE title; more are told to come later"""
+    instances_per_study: Count = 20000
+    """more are refused"""
+    object_mib: Count = 512
+    """MiB of the largest object; the association that brings a larger one is closed"""
+    memory_mib: Count = 2048
+    """MiB of all objects that are being received at a time"""
 
 
 class Listener(Part):
@@ -20,12 +75,22 @@ class Listener(Part):
     """for images, and for SEGs that say what they correct"""
     learn_ae_title: AETitle = "GLIOLOOP_LEARN"
     """for a person's deliberate "learn from this\""""
-    peers: dict[str, tuple[str, ...]] | None = None
-    """calling AE titles, and the addresses each may call from (none: any); null: anyone may call"""
+    peers: dict[str, Peer | tuple[str, ...]] | None = None
+    """calling AE titles, and what each may do (addresses alone: all); null: anyone may call"""
     issuers: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     """Issuer of Patient ID to assume for a calling AE title that sends none"""
     min_free_gib: NotNegative = 2.0
     """GiB of the disk that stay free; below it senders are told to come later"""
+    limits: ListenerLimits = ListenerLimits()
+    tls: ListenerTls | None = None
+    """DICOM TLS (PS3.15 B.12); null: none"""
+
+
+class DestinationTls(Certificates):
+    """DICOM TLS towards an archive."""
+
+    name: str = ""
+    """name that its certificate bears; empty: its `host`"""
 
 
 class Destination(Part):
@@ -47,6 +112,8 @@ class Destination(Part):
     """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
     encoding: Literal["BINARY", "LABELMAP"] = "BINARY"
     """how it gets SEGs: `BINARY` (every viewer shows it), `LABELMAP` (Label Map Segmentation)"""
+    tls: DestinationTls | None = None
+    """DICOM TLS (PS3.15 B.12); null: none"""
 
 
 class Delivery(Part):

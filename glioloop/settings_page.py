@@ -5,18 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
 
 from glioloop.settings import Settings
-from glioloop.settings_models import Group
-from glioloop.settings_network import Destination
 from glioloop.settings_part import Part
-
-LISTS: dict[str, type[Part]] = {"destinations": Destination, "groups": Group}
-"""Settings that hold any number of branches."""
 
 
 def document() -> str:
@@ -39,11 +34,25 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if isinstance(field.default, Part):
             yield from _rows(type(field.default), f"{prefix}{name}.")
-        elif name in LISTS:
-            yield f"| `{prefix}{name}` | `[]` | {field.description} |"
-            yield from _rows(LISTS[name], f"{prefix}{name}[].")
-        else:
-            yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+            continue
+        yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+        for part in _parts_in(field.annotation):
+            ending = {"dict": ".*", "tuple": "[]"}.get(_container(field.annotation), "")
+            yield from _rows(part, f"{prefix}{name}{ending}.")
+
+
+def _parts_in(annotation: Any) -> Iterator[type[Part]]:
+    """Branches that a setting may hold, one or any number of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _parts_in(inner)
+
+
+def _container(annotation: Any) -> str:
+    """What a setting holds branches in: `tuple`, `dict`, or nothing."""
+    kinds = [get_origin(inner) for inner in (annotation, *get_args(annotation))]
+    return next((kind.__name__ for kind in kinds if kind in (tuple, dict)), "")
 
 
 def _default(field: Any) -> str:

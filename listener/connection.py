@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LARGEST_PDU = 1 << 20
 """Bytes of the largest PDU that is read at all. A peer respects the length announced to it in its
 P-DATA, and no association request comes near."""
+
+CHUNK = 1 << 16
+"""Bytes read at once: no more memory is taken than has come."""
 
 _numbers = itertools.count(1)
 
@@ -79,25 +82,36 @@ def tune_socket(event: Event, timeout_s: float) -> None:
     wrapper.socket.settimeout(timeout_s)
 
 
-def bound_pdus(event: Event, largest: int = LARGEST_PDU) -> None:
-    """Refuse to read a PDU that announces more bytes than any real one has.
+def bound_pdus(event: Event, patience_s: float = 30.0, largest: int = LARGEST_PDU) -> None:
+    """Refuse to read a PDU that announces more bytes than any real one has, or takes for ever.
 
-    pynetdicom reads what is announced, up to 4 GiB, before it looks at who is calling.
+    pynetdicom reads what is announced, up to 4 GiB, before it looks at who is calling, and waits
+    anew for each byte of it.
     """
     wrapper = event.assoc.dul.socket
-    if wrapper is not None:
-        wrapper.recv = _bounded(wrapper.recv, largest)  # type: ignore[assignment, method-assign]
-
-
-def _bounded(read: Callable[[int], bytearray], largest: int) -> Callable[[int], bytearray]:
-    """Same reader, which raises OSError when asked for more than `largest` bytes."""
+    if wrapper is None or wrapper.socket is None:
+        return
+    connection = wrapper.socket
 
     def recv(nr_bytes: int) -> bytearray:
         if nr_bytes > largest:
             raise OSError(f"a PDU of {nr_bytes} bytes is announced; {largest} are the most")
-        return read(nr_bytes)
+        return _read(connection, nr_bytes, time.monotonic() + patience_s)
 
-    return recv
+    wrapper.recv = recv  # type: ignore[method-assign]
+
+
+def _read(connection: socket.socket, wanted: int, until: float) -> bytearray:
+    """So many bytes of a connection, fewer if it ends before; `TimeoutError` at a moment."""
+    found = bytearray()
+    while len(found) < wanted:
+        part = connection.recv(min(wanted - len(found), CHUNK))
+        if not part:
+            break
+        found += part
+        if time.monotonic() > until:
+            raise TimeoutError("a PDU came too slowly")
+    return found
 
 
 def hang_up(event: Event) -> None:

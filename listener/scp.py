@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from dataclasses import dataclass, field
 
 from pynetdicom import AE, evt
-from pynetdicom.transport import ThreadedAssociationServer
 
 from listener import handlers
-from listener.connection import bound_pdus, number_association, tune_socket
+from listener.access import Access
+from listener.admission import Doorkeeper
+from listener.connection import Caller, bound_pdus, number_association, tune_socket
+from listener.happenings import Happening, Kind, OnHappening, Transfers, unheard
 from listener.inbox import Inbox
+from listener.limits import Limits
 from listener.presentation import contexts
-from study.errors import FailedError, RefusedError
+from listener.server import OnRefused, Server
+from listener.tls import TlsFiles, server_context
+from study.errors import FailedError
 
 logger = logging.getLogger(__name__)
 
@@ -36,78 +42,62 @@ class ScpConfig:
     ae_titles
         What peers may call us.
     peers
-        Calling AE title to the addresses or networks (``10.1.2.0/24``) it may call from, none for
-        any. None lets everyone in.
+        What each calling AE title may do. None lets everyone in, and send everything.
     max_pdu
         Largest PDU that peers may send (bytes).
     socket_timeout_s
-        A peer that is silent for longer in the middle of a PDU is disconnected.
+        A peer that is silent for longer in the middle of a PDU, or takes longer for one, is
+        disconnected.
     idle_timeout_s
         So is one that is silent for longer between two messages.
-    max_associations
-        At a time.
-    max_object_bytes
-        The largest data set; the association that brings a larger one is closed.
-
-    Raises
-    ------
-    RefusedError
-        If a peer's address is neither an address nor a network.
+    limits
+        Of how much, and how often.
+    tls
+        Certificates for DICOM TLS; None: without.
+    tls_port
+        0 for any free one.
+    plain
+        Whether the port without TLS is open.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - a DICOM node is there to be called
     port: int = 11112
     ae_titles: tuple[str, ...] = ("GLIOLOOP", "GLIOLOOP_LEARN")
-    peers: Mapping[str, frozenset[str]] | None = None
+    peers: Mapping[str, Access] | None = None
     max_pdu: int = MAX_PDU
     socket_timeout_s: float = 30.0
     idle_timeout_s: float = 300.0
-    max_associations: int = 10
-    max_object_bytes: int = 512 << 20
-
-    def __post_init__(self) -> None:
-        for calling, allowed in (self.peers or {}).items():
-            for place in allowed:
-                try:
-                    ip_network(place, strict=False)
-                except ValueError as error:
-                    raise RefusedError(
-                        f"peer {calling}: {place!r} is neither an IP address nor a network;"
-                        " write one like 10.1.2.3 or 10.1.2.0/24"
-                    ) from error
-
-    def knows(self, calling: str, address: str) -> bool:
-        """Whether this AE title may call from this address."""
-        if self.peers is None:
-            return True
-        allowed = self.peers.get(calling)
-        if allowed is None:
-            return False
-        here = ip_address(address)
-        if isinstance(here, IPv6Address) and here.ipv4_mapped:
-            here = here.ipv4_mapped
-        return not allowed or any(here in ip_network(place, strict=False) for place in allowed)
+    limits: Limits = field(default_factory=Limits)
+    tls: TlsFiles | None = None
+    tls_port: int = 2762
+    plain: bool = True
 
 
 class Scp:
-    """A running listener."""
+    """A running listener, of one port or two."""
 
-    def __init__(self, ae: AE, server: ThreadedAssociationServer) -> None:
+    def __init__(self, ae: AE, plain: Server | None, secured: Server | None) -> None:
         self._ae = ae
-        self._server = server
+        self._plain, self._secured = plain, secured
         self._stopped = False
 
     @property
     def port(self) -> int:
-        """Port that it listens on."""
-        return int(self._server.server_address[1])
+        """Port that it listens on without TLS; 0 where there is none."""
+        return _port_of(self._plain)
+
+    @property
+    def tls_port(self) -> int:
+        """Port that it listens on with TLS; 0 where there is none."""
+        return _port_of(self._secured)
 
     def stop(self, patience_s: float = 5.0) -> None:
         """Accept nobody any more, give those who are sending some seconds, then disconnect them."""
         if self._stopped:
             return
         self._stopped = True
-        self._server.shutdown()
+        for server in self._servers():
+            server.shutdown()
         until = time.monotonic() + patience_s
         while self._is_busy() and time.monotonic() < until:
             time.sleep(0.02)
@@ -116,7 +106,16 @@ class Scp:
 
     def _is_busy(self) -> bool:
         """Whether a peer is connected that may be sending."""
-        return any(one.is_established for one in self._server.active_associations)
+        return any(one.is_established for one in self._ae.active_associations)
+
+    def _servers(self) -> list[Server]:
+        """Those that were begun."""
+        return [server for server in (self._plain, self._secured) if server is not None]
+
+
+def _port_of(server: Server | None) -> int:
+    """Port of a server; 0 of none."""
+    return 0 if server is None else int(server.server_address[1])
 
 
 def start(
@@ -124,6 +123,7 @@ def start(
     inbox: Inbox,
     on_received: handlers.OnReceived,
     is_full: Callable[[], bool] = handlers.never_full,
+    tell: OnHappening = unheard,
 ) -> Scp:
     """Start the listener in threads of its own.
 
@@ -140,42 +140,94 @@ def start(
         for those that are not kept. Several threads call it.
     is_full
         Asked before each instance; True answers it with 0xA700.
+    tell
+        Told of associations, of what they brought and of what was refused. Several threads call it.
 
     Raises
     ------
+    RefusedError
+        If the TLS files cannot be used.
     FailedError
         If the port cannot be bound.
     """
     inbox.sweep()
+    context = server_context(config.tls) if config.tls else None
     ae = AE(ae_title=config.ae_titles[0])
     ae.supported_contexts = contexts()
     ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.max_associations
+    ae.maximum_associations = config.limits.associations
     ae.network_timeout = config.idle_timeout_s
     ae.acse_timeout = config.socket_timeout_s
     ae.dimse_timeout = config.socket_timeout_s
-    events: list[evt.EventHandlerType] = [
-        (evt.EVT_CONN_OPEN, number_association),
-        (evt.EVT_CONN_OPEN, tune_socket, [config.socket_timeout_s]),
-        (evt.EVT_CONN_OPEN, bound_pdus),
-        (evt.EVT_REQUESTED, handlers.handle_admission, [config]),
-        (evt.EVT_PDU_RECV, handlers.handle_pdu, [config.max_object_bytes]),
-        (evt.EVT_C_ECHO, handlers.handle_echo),
-        (evt.EVT_C_STORE, handlers.handle_store, [inbox, on_received, is_full]),
-        (evt.EVT_RELEASED, handlers.handle_end, ["released"]),
-        (evt.EVT_ABORTED, handlers.handle_end, ["aborted"]),
-    ]
+    door = Doorkeeper(config.ae_titles, config.peers, config.limits)
+
+    def refused(address: str, why: str) -> None:
+        if door.is_told(address):
+            logger.warning("a connection from %s was refused: %s", address, why)
+            tell(Happening(Kind.REJECTED, Caller("", "", "", address), why))
+
+    events = _events(config, door, inbox, on_received, is_full, tell)
+    plain = _serve(ae, config, config.port, events, None, refused) if config.plain else None
     try:
-        server = ae.start_server((config.host, config.port), block=False, evt_handlers=events)
-    except OSError as error:
-        raise FailedError(
-            f"cannot listen on {config.host}:{config.port} ({error}); stop what uses the port, or"
-            " choose another"
-        ) from error
-    if server is None:
-        raise FailedError("pynetdicom returned no server")
-    listener = Scp(ae, server)
+        secured = _serve(ae, config, config.tls_port, events, context, refused) if context else None
+    except FailedError:
+        ae.shutdown()
+        raise
+    listener = Scp(ae, plain, secured)
     logger.info(
-        "DICOM listener %s on %s:%d", "/".join(config.ae_titles), config.host, listener.port
+        "DICOM listener %s on %s, port %s, with TLS %s",
+        "/".join(config.ae_titles),
+        config.host,
+        listener.port or "none",
+        listener.tls_port or "none",
     )
     return listener
+
+
+def _events(
+    config: ScpConfig,
+    door: Doorkeeper,
+    inbox: Inbox,
+    on_received: handlers.OnReceived,
+    is_full: Callable[[], bool],
+    tell: OnHappening,
+) -> list[evt.EventHandlerType]:
+    """What is done on each event of an association."""
+    transfers = Transfers(tell)
+    return [
+        (evt.EVT_CONN_OPEN, number_association),
+        (evt.EVT_CONN_OPEN, tune_socket, [config.socket_timeout_s]),
+        (evt.EVT_CONN_OPEN, bound_pdus, [config.socket_timeout_s]),
+        (evt.EVT_REQUESTED, handlers.handle_admission, [door, tell]),
+        (evt.EVT_PDU_RECV, handlers.handle_pdu, [config.limits]),
+        (evt.EVT_C_ECHO, handlers.handle_echo),
+        (evt.EVT_C_STORE, handlers.handle_store, [inbox, on_received, is_full, door, transfers]),
+        (evt.EVT_RELEASED, handlers.handle_end, ["released", transfers]),
+        (evt.EVT_ABORTED, handlers.handle_end, ["aborted", transfers]),
+        (evt.EVT_CONN_CLOSE, handlers.handle_close, [transfers]),
+    ]
+
+
+def _serve(
+    ae: AE,
+    config: ScpConfig,
+    port: int,
+    events: list[evt.EventHandlerType],
+    context: ssl.SSLContext | None,
+    refused: OnRefused,
+) -> Server:
+    """Begin to listen on a port."""
+    try:
+        server = Server(
+            ae, (config.host, port), ae.ae_title, ae.supported_contexts, evt_handlers=events
+        )
+    except OSError as error:
+        raise FailedError(
+            f"cannot listen on {config.host}:{port} ({error}); stop what uses the port, or choose"
+            " another"
+        ) from error
+    server.bound(config.limits.connections, config.socket_timeout_s, context, refused)
+    # As AE.start_server does, which knows no other class of server; AE.shutdown ends those listed.
+    ae._servers.append(server)  # noqa: SLF001
+    threading.Thread(target=server.serve_forever, name=f"listener-{port}", daemon=True).start()
+    return server

@@ -22,6 +22,7 @@ from pynetdicom import AE, _config, evt
 from listener import statuses
 from listener.connection import tune_socket
 from listener.presentation import VERIFICATION
+from listener.tls import TlsFiles, client_context, probe
 from study.errors import FailedError, RefusedError
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class Peer:
         For the connection, and for the answer to the association request.
     answer_timeout_s
         For the answer to an object; large ones get more (`SLOWEST_BYTES_PER_S`).
+    tls
+        Certificates for DICOM TLS; None: without.
+    tls_name
+        What its certificate must bear; empty: its ``host``.
     """
 
     ae_title: str
@@ -69,6 +74,8 @@ class Peer:
     calling_ae: str = "GLIOLOOP"
     connect_timeout_s: float = 10.0
     answer_timeout_s: float = 15.0
+    tls: TlsFiles | None = None
+    tls_name: str = ""
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -106,6 +113,8 @@ def store(peer: Peer, paths: Sequence[Path]) -> None:
         later. Some of the files may have been accepted.
     RejectedDeliveryError
         If it refused at least one file for good, and accepted all the others.
+    RefusedError
+        If the TLS files cannot be used.
     """
     parcels = [_parcel(path) for path in paths]
     if not parcels:
@@ -181,12 +190,15 @@ def _entity(peer: Peer, answer_timeout_s: float) -> AE:
 def _associated(ae: AE, peer: Peer) -> Iterator[Association]:
     """Association with a peer, released at the end."""
     timeout_s = peer.connect_timeout_s + peer.answer_timeout_s
+    name = peer.tls_name or peer.host
+    context = client_context(peer.tls) if peer.tls else None
     try:
         association = ae.associate(
             peer.host,
             peer.port,
             ae_title=peer.ae_title,
             evt_handlers=[(evt.EVT_CONN_OPEN, tune_socket, [timeout_s])],
+            tls_args=(context, name) if context else None,
         )
     except OSError as error:
         raise DeliveryError(f"{peer} cannot be found ({error})") from error
@@ -196,7 +208,11 @@ def _associated(ae: AE, peer: Peer) -> Iterator[Association]:
                 f"{peer} accepts none of these SOP classes in their transfer syntaxes: "
                 + ", ".join(str(context.abstract_syntax) for context in ae.requested_contexts)
             )
-        raise DeliveryError(f"{peer} {_why_not(association)}")
+        why = _why_not(association)
+        if context and not association.is_rejected:
+            found = probe(peer.host, peer.port, context, name, peer.connect_timeout_s)
+            why = f"cannot be reached over TLS: {found}" if found else why
+        raise DeliveryError(f"{peer} {why}")
     try:
         yield association
     finally:

@@ -7,6 +7,9 @@ SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 INVALID_SOP_INSTANCE = 0x0117
 
+NOT_AUTHORISED = 0x0124
+"""This peer may not send objects of this kind."""
+
 OUT_OF_RESOURCES = 0xA700
 """Disk low, ledger down, too much waiting: the sender tries again later."""
 
@@ -18,6 +21,9 @@ CANNOT_UNDERSTAND = 0xC000
 
 NO_DATA_SET = 0xC001
 """A C-STORE without a data set."""
+
+TOO_MANY = 0xC002
+"""The study has more instances than a study may have."""
 
 HANDLER_FAILED = 0xC0FF
 """An error of ours that nobody foresaw; its traceback is in the log."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from listener.happenings import Happening, unheard
 from listener.inbox import Inbox, Received
 from listener.scp import Scp, ScpConfig, start
 
@@ -57,12 +58,13 @@ def listen(tmp_path: Path, stop_later: Callable[[Callable[[], None]], None]) -> 
         on_received: Callable[[Received], None] | None = None,
         is_full: Callable[[], bool] = lambda: False,
         min_free_bytes: int = 0,
+        tell: Callable[[Happening], None] = unheard,
         **settings: object,
     ) -> Running:
         ledger: list[Received] = []
         inbox = Inbox(tmp_path / "inbox", min_free_bytes)
         config = ScpConfig(host="127.0.0.1", port=0, **settings)  # type: ignore[arg-type]
-        scp = start(config, inbox, on_received or ledger.append, is_full)
+        scp = start(config, inbox, on_received or ledger.append, is_full, tell)
         stop_later(scp.stop)
         return Running(scp, inbox, ledger)
 

@@ -40,12 +40,16 @@ from small_dicom import (
     write_instance,
 )
 
+from listener import admission
+from listener.access import Access, Right
+from listener.happenings import Happening, Kind
 from listener.header import read_header
 from listener.inbox import Received
+from listener.limits import Limits
 from listener.part10 import data_set_of
 from listener.presentation import KEPT_SYNTAXES
 from listener.scp import ScpConfig, start
-from study.errors import FailedError, RefusedError
+from study.errors import FailedError
 
 # pynetdicom drops such sockets when the peer has hung up before.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -330,9 +334,9 @@ def test_success_waits_for_the_ledger(
 # --- admission ----------------------------------------------------------------------------------
 
 PEERS = {
-    "SCANNER": frozenset({"127.0.0.0/8"}),
-    "PACS": frozenset({"192.0.2.1"}),
-    "ANY": frozenset(),
+    "SCANNER": Access(frozenset({"127.0.0.0/8"})),
+    "PACS": Access(frozenset({"192.0.2.1"})),
+    "ANY": Access(),
 }
 
 
@@ -374,7 +378,7 @@ def test_dcmtk_is_told_why_it_is_rejected(listen) -> None:
 
 
 def test_one_association_too_many_is_asked_to_come_again(listen) -> None:
-    running = listen(max_associations=1)
+    running = listen(limits=Limits(associations=1))
     ae = AE(ae_title="SCANNER")
     ae.add_requested_context("1.2.840.10008.1.1")
     first = ae.associate("127.0.0.1", running.port, ae_title="GLIOLOOP")
@@ -383,18 +387,135 @@ def test_one_association_too_many_is_asked_to_come_again(listen) -> None:
     first.release()
 
 
-def test_a_peer_with_a_name_for_an_address_is_refused_at_the_start() -> None:
-    with pytest.raises(RefusedError, match=r"peer PACS: 'pacs.local' is neither an IP address"):
-        ScpConfig(peers={"PACS": frozenset({"pacs.local"})})
-
-
 @pytest.mark.parametrize(
-    ("address", "known"), [("10.1.2.77", True), ("::ffff:10.1.2.77", True), ("10.1.3.77", False)]
+    ("may", "image", "seg"),
+    [
+        ({Right.IMAGES, Right.CORRECTIONS}, 0x0000, 0x0000),
+        ({Right.IMAGES}, 0x0000, 0x0124),
+        ({Right.CORRECTIONS}, 0x0124, 0x0000),
+        (set(), 0x0124, 0x0124),
+    ],
 )
-def test_a_network_stands_for_its_addresses(address: str, known: bool) -> None:
-    config = ScpConfig(peers={"PACS": frozenset({"10.1.2.0/24"})})
+def test_a_peer_sends_what_it_may(
+    listen, tmp_path: Path, may: set[Right], image: int, seg: int
+) -> None:
+    running = listen(peers={"SCANNER": Access(may=frozenset(may))})
+    images = [write_instance(tmp_path / "out", make_instance())]
+    segs = [write_instance(tmp_path / "out", make_label_map(2))]
 
-    assert config.knows("PACS", address) is known
+    assert association(running.port) is None
+    assert send(running.port, images) == [image]
+    assert send(running.port, segs, sop_class=LABEL_MAP) == [seg]
+    assert len(running.ledger) == [image, seg].count(0)
+
+
+def test_what_a_peer_may_not_send_is_said_in_the_log(
+    listen, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = listen(peers={"SCANNER": Access(may=frozenset())})
+
+    send(running.port, [write_instance(tmp_path / "out", make_instance())])
+
+    assert "answered with 0x0124: this AE title may not send images" in caplog.text
+
+
+def test_who_asks_too_often_is_told_to_come_again(listen) -> None:
+    running = listen(limits=Limits(associations_per_minute=2))
+
+    answers = [association(running.port) for _ in range(3)]
+
+    assert answers == [None, None, (2, 3, 1)]
+
+
+def test_one_association_of_an_address_too_many_is_rejected(listen) -> None:
+    running = listen(limits=Limits(associations_per_address=1))
+    ae = AE(ae_title="SCANNER")
+    ae.add_requested_context("1.2.840.10008.1.1")
+    first = ae.associate("127.0.0.1", running.port, ae_title="GLIOLOOP")
+
+    assert association(running.port) == (2, 3, 2)
+    first.release()
+
+
+def test_one_connection_too_many_is_hung_up_on(listen, caplog: pytest.LogCaptureFixture) -> None:
+    running = listen(limits=Limits(connections=2))
+    silent = []
+    for number in range(2):
+        silent.append(socket.create_connection(("127.0.0.1", running.port)))
+        assert wait_until(lambda most=number + 1: len(running.scp._ae.active_associations) == most)
+    silent.append(socket.create_connection(("127.0.0.1", running.port)))
+    try:
+        assert wait_until(lambda: "2 connections are open already" in caplog.text)
+        silent[2].settimeout(10)
+        assert silent[2].recv(1) == b""
+    finally:
+        for one in silent:
+            one.close()
+    # Their places are free at once, and not only when pynetdicom would stop waiting for a request.
+    assert wait_until(lambda: not running.scp._ae.active_associations)
+    assert association(running.port) is None
+
+
+def test_a_flood_of_refusals_does_not_fill_the_log(
+    listen, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "TOLD_PER_MINUTE", 2)
+    told: list[Happening] = []
+    running = listen(peers=PEERS, tell=told.append)
+
+    assert [association(running.port, "STRANGER") for _ in range(4)] == [(1, 1, 3)] * 4
+
+    assert caplog.text.count("rejected, this AE title") == 2
+    assert [one.kind for one in told] == [Kind.REJECTED] * 2
+
+
+def test_who_sends_too_much_in_a_minute_is_told_to_come_again(listen, tmp_path: Path) -> None:
+    running = listen(limits=Limits(instances_per_minute=2))
+    files = [write_instance(tmp_path / "out", make_instance(number)) for number in (1, 2, 3)]
+
+    assert send(running.port, files) == [0x0000, 0x0000, 0xA700]
+
+
+def test_a_study_does_not_grow_for_ever(listen, tmp_path: Path) -> None:
+    running = listen(limits=Limits(instances_per_study=2))
+    files = [write_instance(tmp_path / "out", make_instance(number)) for number in (1, 2, 3)]
+    other = write_instance(tmp_path / "out", make_instance(1, study="1.2.3.5"))
+
+    assert send(running.port, [*files, other]) == [0x0000, 0x0000, 0xC002, 0x0000]
+
+
+def test_all_data_sets_together_have_a_bound(listen, caplog: pytest.LogCaptureFixture) -> None:
+    """Each alone would be small enough."""
+    running = listen(limits=Limits(bytes_in_memory=30_000_000))
+    fragments = b"\x00" + bytes(100_000)  # of a data set, none of them the last
+    senders = []
+    for _ in range(2):
+        ae = AE(ae_title="SCANNER")
+        ae.add_requested_context(MR)
+        senders.append(ae.associate("127.0.0.1", running.port, ae_title="GLIOLOOP"))
+    pdv = struct.pack(">LB", len(fragments) + 1, 1) + fragments
+    pdu = struct.pack(">BBL", 4, 0, len(pdv)) + pdv
+    for sender in senders:
+        for _ in range(190):
+            sender.dul.socket.send(pdu)
+
+    assert wait_until(lambda: "30000000 bytes of data sets are in memory" in caplog.text)
+    assert association(running.port) is None
+    for sender in senders:
+        sender.abort()
+
+
+def test_a_command_without_end_is_hung_up_on(listen, caplog: pytest.LogCaptureFixture) -> None:
+    running = listen()
+    ae = AE(ae_title="SCANNER")
+    ae.add_requested_context(MR)
+    sender = ae.associate("127.0.0.1", running.port, ae_title="GLIOLOOP")
+    pdv = struct.pack(">LB", 9002, 1) + b"\x01" + bytes(9000)  # a command, not its last fragment
+    for _ in range(3):
+        sender.dul.socket.send(struct.pack(">BBL", 4, 0, len(pdv)) + pdv)
+
+    assert wait_until(lambda: "hung up on, a command set of more than 16384" in caplog.text)
+    sender.abort()
 
 
 def test_a_port_in_use_is_said_in_a_sentence(listen, tmp_path: Path) -> None:
@@ -479,7 +600,7 @@ def test_a_pdu_that_claims_gigabytes_is_not_read(listen, caplog: pytest.LogCaptu
 def test_a_data_set_beyond_all_bounds_ends_its_association(
     listen, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    running = listen(max_object_bytes=500_000, max_pdu=16_384)
+    running = listen(limits=Limits(object_bytes=500_000), max_pdu=16_384)
     big = make_instance()
     big.PixelData = bytes(1_000_000)
     small = make_instance()
@@ -522,4 +643,4 @@ def test_a_stopped_listener_answers_nobody(listen) -> None:
 
     with socket.socket() as peer:
         assert peer.connect_ex(("127.0.0.1", port)) != 0
-    assert wait_until(lambda: not running.scp._server.active_associations)
+    assert wait_until(lambda: not running.scp._ae.active_associations)
