@@ -20,7 +20,8 @@ from dicomseg.page import (
 )
 from dicomseg.page_table import ROW, Cell, Table, draw_table
 from dicomseg.trend import TrendPoint, change_text, comparisons, in_order, volume_text
-from dicomseg.trend_chart import CHART_HEIGHT, REGION_COLOURS, REGION_NAMES, chart
+from dicomseg.trend_axes import REGION_COLOURS, REGION_NAMES
+from dicomseg.trend_chart import CHART_HEIGHT, chart
 from study.errors import RefusedError
 
 __all__ = ["TrendPoint", "trend"]

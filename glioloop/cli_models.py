@@ -11,6 +11,7 @@ import typer
 
 from glioloop import (
     model_changed_ids,
+    model_choices,
     model_export,
     model_forgetting,
     model_merging,
@@ -26,10 +27,9 @@ from glioloop.cli_patient import (
     named,
     unless_yes,
 )
-from glioloop.models import BASE, PatientModels
+from glioloop.models import PatientModels
 from glioloop.site import Site
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
-from study.errors import RefusedError
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -49,15 +49,8 @@ def _say(said: str, facts: dict[str, Any], *, as_json: bool) -> None:
         out.print(said, highlight=False, soft_wrap=True)
 
 
-def _say_used(site: Site, found: PatientModels, *, as_json: bool) -> None:
-    """What is used now; of a study's groups nothing is known here."""
-    now = site.models.patient(found.patient_key)
-    backbone = site.manifest()["backbone_sha256"]
-    used = site.models.used(found.patient_key, backbone)
-    if backbone in now.current or used is not None:
-        name = used.name if used else now.name(BASE)
-    else:
-        name = "base" if found.group else "its group's head, or base"
+def _say_used(found: PatientModels, name: str, *, as_json: bool) -> None:
+    """What is used now."""
     _say(f"{found.title} uses {name}", {"uses": name}, as_json=as_json)
 
 
@@ -113,19 +106,7 @@ def use_model(
     """Use one head from now on."""
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
-    backbone, wanted = site.manifest()["backbone_sha256"], what.lower()
-    if wanted in ("base", str(BASE)):
-        site.models.use(found.patient_key, BASE, backbone)
-    elif wanted == "auto":
-        site.models.use_nothing(found.patient_key, backbone)
-    elif wanted.isdecimal():
-        site.models.use(found.patient_key, int(wanted), backbone)
-    elif found.group:
-        raise RefusedError(f"a group uses base, auto or the number of a version, not {what!r}")
-    else:
-        site.models.use_group(found.patient_key, wanted, backbone)
-    model_merging.note(site.models, "use", found.patient_key, account(), what=wanted)
-    _say_used(site, found, as_json=as_json)
+    _say_used(found, model_choices.use(site, found, what, account()), as_json=as_json)
 
 
 @app.command("rollback")
@@ -139,11 +120,7 @@ def rollback_model(
     """Use the version from which the present one was made."""
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
-    backbone = site.manifest()["backbone_sha256"]
-    found.own(backbone)
-    number = site.models.rollback(found.patient_key, backbone)
-    model_merging.note(site.models, "rollback", found.patient_key, account(), to=number)
-    _say_used(site, found, as_json=as_json)
+    _say_used(found, model_choices.roll_back(site, found, account()), as_json=as_json)
 
 
 @app.command("fit")
@@ -195,14 +172,12 @@ def forget_models(
     """Remove all that is kept of one patient, for ever: models, images, corrections, results."""
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
+    asked = "all its versions" if found.group else "models, images, corrections and results"
+    unless_yes(f"Forget {found.title}: {asked}?", yes=yes)
+    gone = model_choices.forget(site, found, account())
     if found.group:
-        unless_yes(f"Forget {found.title}: all its versions?", yes=yes)
-        removed = site.models.forget(found.patient_key)
-        model_merging.note(site.models, "forget", found.patient_key, account(), versions=removed)
-        _say(f"{found.title} is forgotten", {"versions": removed}, as_json=as_json)
+        _say(f"{found.title} is forgotten", gone, as_json=as_json)
         return
-    unless_yes(f"Forget {found.title}: models, images, corrections and results?", yes=yes)
-    gone = asdict(model_forgetting.forget(site, found.patient_key, account()))
     counted = ", ".join(f"{count} {name}" for name, count in gone.items())
     said = f"{found.title} is forgotten, with {counted}; {model_forgetting.STAYS}"
     _say(said, {**gone, "stays": model_forgetting.STAYS}, as_json=as_json)

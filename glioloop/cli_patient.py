@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
-from glioloop import model_merging
+from glioloop import model_choices, model_merging
 from glioloop.model_changed_ids import UNKNOWN, is_known
-from glioloop.model_groups import key_of_group
 from glioloop.models import PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError
-from study.patient import PatientKey
 
 WhoArgument = Annotated[
     str,
@@ -31,7 +29,6 @@ IdOption = Annotated[
 IssuerOption = Annotated[
     str, typer.Option("--issuer", help="Issuer of that Patient ID.", show_default=False)
 ]
-KEY_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -58,16 +55,7 @@ def named(site: Site, who: Who) -> PatientModels:
         return site.models.patient(key)
     if who.issuer:
         raise RefusedError("--issuer goes with a Patient ID: give --id too")
-    groups = {group.name for group in site.settings.adaptation.groups}
-    if who.text in groups or site.models.patient(key_of_group(who.text)).versions:
-        return site.models.group(who.text)
-    if (
-        len(who.text) == KEY_DIGITS
-        and _is_hex(who.text)
-        and is_known(site, PatientKey(who.text.lower()))
-    ):
-        return site.models.patient(PatientKey(who.text.lower()))
-    return site.models.find(who.text)
+    return model_choices.whose(site, who.text) or site.models.find(who.text)
 
 
 def account() -> str:
@@ -83,8 +71,3 @@ def unless_yes(text: str, *, yes: bool) -> None:
     ask: Callable[..., bool] = typer.confirm
     if not yes:
         ask(text, abort=True)
-
-
-def _is_hex(text: str) -> bool:
-    """Whether it may be a key."""
-    return not set(text.lower()) - set("0123456789abcdef")

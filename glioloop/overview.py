@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
+from glioloop import estimates
 from glioloop.jobs import Board, Job
 from glioloop.ledger_schema import CorrectionState, DeliveryState, StudyState
 from glioloop.models import HeadVersion, PatientModels
@@ -43,6 +44,7 @@ def status(site: Site) -> dict[str, Any]:
     states = Counter(study.state for study in site.ledger.studies())
     corrections = Counter(c.state for c in site.ledger.corrections())
     deliveries = Counter(d.state for d in site.ledger.deliveries())
+    median_s, count = estimates.median_wait(site)
     return {
         "version": metadata.version("glioloop"),
         "studies": dict(states),
@@ -53,27 +55,29 @@ def status(site: Site) -> dict[str, Any]:
         "deliveries": dict(deliveries),
         "instances_ignored": site.ledger.count_ignored(),
         "disk_free_gib": round(free / 2**30, 1),
+        "median_seconds_to_seg": None if median_s is None else round(median_s),
+        "of_results": count,
     }
 
 
 def studies(site: Site) -> Table:
     """Every study, the latest first."""
-    return [_shown(row) for row in site.ledger.studies()]
+    return [shown(row) for row in site.ledger.studies()]
 
 
 def results(site: Site) -> Table:
     """Every result, the latest first."""
-    return [_shown(row) for row in site.ledger.results()]
+    return [shown(row) for row in site.ledger.results()]
 
 
 def corrections(site: Site) -> Table:
     """Every SEG that arrived, the latest first."""
-    return [_shown(row) for row in reversed(site.ledger.corrections())]
+    return [shown(row) for row in reversed(site.ledger.corrections())]
 
 
 def deliveries(site: Site) -> Table:
     """Every delivery, the latest first."""
-    return [_shown(row) for row in site.ledger.deliveries()]
+    return [shown(row) for row in site.ledger.deliveries()]
 
 
 def models(site: Site, limit: int = 200) -> Table:
@@ -171,7 +175,7 @@ TIMES = ("_at", "_arrival")
 """Endings of columns that hold seconds since 1970; `looked_at` is no number."""
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def shown(row: Any) -> dict[str, Any]:
     """Columns of a row that are shown, times readable."""
     return {
         name: time_of(value) if isinstance(value, float) and name.endswith(TIMES) else value

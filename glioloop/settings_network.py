@@ -138,3 +138,5 @@ class Web(Part):
     """TCP port; 0 takes a free one"""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     """Host headers that are answered"""
+    texts_file: Path | None = None
+    """the page's words in another language (docs/orthanc.md); null: English"""

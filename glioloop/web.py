@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from glioloop import overview, web_decisions, web_page
+from glioloop import overview, web_api, web_decisions, web_desk, web_page
 from glioloop.overview import request_study
 from glioloop.settings_network import Web
 from glioloop.site import Site
@@ -84,6 +84,8 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             Route("/api/v1/studies/{uid}/instances", instances, methods=["POST"]),
             Route("/api/v1/studies/{uid}/segment", segment, methods=["POST"]),
             *web_decisions.routes(site, wake),
+            *web_api.routes(site, wake),
+            *web_desk.routes(site),
         ],
         middleware=[
             # A web page of elsewhere must not reach this one under another name.

@@ -20,6 +20,11 @@ MAX_FILE = 64 << 20
 """Bytes of an uploaded file: a mask of 512 x 512 x 200 fits, also uncompressed as bytes."""
 
 
+PERSON = "glioloop-user"
+"""Header in which Orthanc's plugin names its user."""
+LONGEST_NAME = 64
+
+
 class SameOrigin:
     """Refuses what a page of elsewhere lets a browser send here (cross-site request forgery).
 
@@ -50,6 +55,17 @@ async def json_of(request: Request) -> Any:
         If the address holds no UID, or the body is too large or no JSON.
     """
     check_uid(request.path_params["uid"])
+    return await body_of(request)
+
+
+async def body_of(request: Request) -> Any:
+    """JSON of a request; an empty body is an empty object.
+
+    Raises
+    ------
+    RefusedError
+        If the body is too large or no JSON.
+    """
     content = await _content(request)
     if not content:
         return {}
@@ -79,6 +95,15 @@ async def form_of(request: Request) -> dict[str, str]:
     form = dict(parse_qsl((await _content(request)).decode("utf-8", "replace")))
     check_uid(form.get("uid"))
     return form
+
+
+def person_of(request: Request) -> str:
+    """Who asks, for the audit: what Orthanc's plugin says of its user, else that it was the web.
+
+    It is as trustworthy as whoever may ask at all.
+    """
+    named = "".join(c for c in request.headers.get(PERSON, "") if c.isprintable())[:LONGEST_NAME]
+    return f"web: {named}" if named else "web"
 
 
 def uid_list(body: Any) -> list[str]:

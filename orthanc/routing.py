@@ -7,18 +7,21 @@ A study's MR and SEG instances go to the modality of the settings when the study
 instance is forwarded when it did not come from Glioloop: its metadata ``RemoteAET``, the calling
 AE title it arrived under, tells. What Glioloop has taken is noted in a metadata of the study;
 the note is written after the job succeeded, so an interruption means a harmless repetition.
+
+What a rule sends goes to ``GLIOLOOP``. Only what a person teaches goes to ``GLIOLOOP_LEARN``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import http.client
 import json
 import threading
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orthanc.service import Service
 
 NOTE = 4242
 """Number of the study metadata (and global property) that belongs to this plugin.
@@ -37,6 +40,9 @@ PAGE = 100
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 300.0
 
+FIRST_OF_SERVER = 500
+"""HTTP status from which on it is the service that failed, and not what it was asked."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,10 +50,10 @@ class Settings:
 
     modality: str = "glioloop"
     """Name in ``DicomModalities`` of the AE that takes images and corrections."""
+    learn_modality: str = "glioloop_learn"
+    """Name in ``DicomModalities`` of the AE that takes what a person teaches."""
     own_aets: tuple[str, ...] = ("GLIOLOOP", "GLIOLOOP_LEARN")
     """Calling AE titles of Glioloop: what arrived under one of them is not sent back."""
-    service_url: str = ""
-    """Address of Glioloop's web interface; empty: it is not told what was sent."""
     sweep_days: float = 14.0
     """Only studies that changed in the last so many days are looked at after a start."""
 
@@ -58,8 +64,8 @@ def read_settings(orthanc: Any) -> Settings:
     known = Settings()
     return Settings(
         modality=section.get("Modality", known.modality),
+        learn_modality=section.get("LearnModality", known.learn_modality),
         own_aets=tuple(section.get("OwnAets", known.own_aets)),
-        service_url=section.get("ServiceUrl", known.service_url).rstrip("/"),
         sweep_days=float(section.get("SweepDays", known.sweep_days)),
     )
 
@@ -71,10 +77,11 @@ def pause(attempt: int) -> float:
 
 @dataclass(frozen=True)
 class Errand:
-    """Instances of one study on their way, and how often that failed."""
+    """Instances of one study on their way, whereto, and how often that failed."""
 
     study: str
     instances: tuple[str, ...]
+    modality: str
     attempt: int = 0
 
 
@@ -84,10 +91,14 @@ class Router:
 
     orthanc: Any
     settings: Settings
+    service: Service
     later: Callable[[float, Callable[[], None]], None]
     """Runs a function after some seconds, in another thread."""
     jobs: dict[str, Errand] = field(default_factory=dict)
-    under_way: set[str] = field(default_factory=set)
+    under_way: dict[str, str] = field(default_factory=dict)
+    """Instance to its study."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """Study that a person wants segmented as soon as all of it is there, to that person."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def route(self, study: str) -> None:
@@ -101,13 +112,42 @@ class Router:
                 return  # the study was deleted meanwhile
             if not new:
                 return
-            self.under_way.update(new)
-            self.send(Errand(study, new))
+            self.under_way.update(dict.fromkeys(new, study))
+            self.send(Errand(study, new, self.settings.modality))
+
+    def ask(self, study: str, person: str) -> bool:
+        """A person wants a study: send what is not there, and say whether that is to be waited for.
+
+        Once all of it is there, the service is asked to segment it; at once where nothing is to be
+        sent, which is then the caller's part.
+        """
+        with self.lock:
+            self.route(study)
+            if not self.sending(study):
+                return False
+            self.asked[study] = person
+            return True
+
+    def sending(self, study: str) -> int:
+        """How many instances of a study are under way, or wait to be sent again."""
+        with self.lock:
+            return sum(one == study for one in self.under_way.values())
+
+    def teach(self, series: str) -> int:
+        """Send a person's SEGs of a series to be learnt from; how many there are."""
+        found = get(self.orthanc, f"/series/{series}")
+        if found["MainDicomTags"].get("Modality") != "SEG":
+            return 0
+        own = self.settings.own_aets
+        segs = tuple(i for i in found["Instances"] if sender(self.orthanc, i) not in own)
+        if segs:
+            self.send(Errand(found["ParentStudy"], segs, self.settings.learn_modality))
+        return len(segs)
 
     def send(self, errand: Errand) -> None:
         """Start a job in Orthanc; what cannot even start is repeated like what failed."""
         body = {"Resources": list(errand.instances), "Synchronous": False}
-        path = f"/modalities/{self.settings.modality}/store"
+        path = f"/modalities/{errand.modality}/store"
         with self.lock:  # so that the job's end cannot overtake the note of its start
             try:
                 job = json.loads(self.orthanc.RestApiPost(path, json.dumps(body)))["ID"]
@@ -126,27 +166,54 @@ class Router:
             if not well:
                 self.repeat(errand)
                 return
+            count = len(errand.instances)
+            if errand.modality != self.settings.modality:
+                self.orthanc.LogWarning(f"Glioloop learns from {count} SEGs of {errand.study}")
+                return
             taken = read_note(self.orthanc, errand.study)
             taken |= {instance[:ID_LENGTH] for instance in errand.instances}
-            self.under_way.difference_update(errand.instances)
+            self.arrived(errand.instances)
+            person = None
+            if not self.sending(errand.study):
+                person = self.asked.pop(errand.study, None)
             try:
                 write_note(self.orthanc, errand.study, taken)
             except self.orthanc.OrthancException:
                 return  # the study was deleted meanwhile
-        self.orthanc.LogWarning(
-            f"Glioloop took {len(errand.instances)} instances of study {errand.study}"
-        )
-        if self.settings.service_url:
-            tell(self.orthanc, self.settings.service_url, errand.study, taken)
+        self.orthanc.LogWarning(f"Glioloop took {count} instances of study {errand.study}")
+        if not self.service.url:
+            return
+        if person is None:
+            tell(self.orthanc, self.service, errand.study, taken)
+        else:
+            self.request(errand.study, person)
+
+    def arrived(self, instances: Iterable[str]) -> None:
+        """Instances are no longer under way."""
+        for instance in instances:
+            self.under_way.pop(instance, None)
+
+    def request(self, study: str, person: str, attempt: int = 0) -> None:
+        """Have a study segmented that is there now; asked again while the service is down."""
+        try:
+            uid = study_uid(self.orthanc, study)
+        except self.orthanc.OrthancException:
+            return  # the study was deleted meanwhile
+        answer = self.service.ask(f"api/v1/studies/{uid}/segment", b"{}", person)
+        if answer.is_well:
+            return
+        self.orthanc.LogWarning(f"Glioloop did not take a person's request: {answer.sentence}")
+        if answer.status >= FIRST_OF_SERVER:
+            self.later(pause(attempt), lambda: self.request(study, person, attempt + 1))
 
     def repeat(self, errand: Errand) -> None:
         """Send what still exists of an errand again after a pause that grows."""
         kept = tuple(i for i in errand.instances if exists(self.orthanc, i))
-        self.under_way.difference_update(set(errand.instances) - set(kept))
+        self.arrived(set(errand.instances) - set(kept))
         if not kept:
             return
         seconds = pause(errand.attempt)
-        again = Errand(errand.study, kept, errand.attempt + 1)
+        again = Errand(errand.study, kept, errand.modality, errand.attempt + 1)
         self.orthanc.LogWarning(
             f"Glioloop did not take {len(kept)} instances of study {errand.study}; "
             f"attempt {again.attempt + 1} follows in {seconds:.0f} s"
@@ -228,27 +295,26 @@ def write_note(orthanc: Any, study: str, taken: set[str]) -> None:
     orthanc.RestApiPut(f"/studies/{study}/metadata/{NOTE}", ",".join(sorted(taken)))
 
 
-def tell(orthanc: Any, service_url: str, study: str, taken: set[str]) -> None:
+def study_uid(orthanc: Any, study: str) -> str:
+    """(0020,000D) *Study Instance UID* of a study."""
+    return str(get(orthanc, f"/studies/{study}")["MainDicomTags"]["StudyInstanceUID"])
+
+
+def tell(orthanc: Any, service: Service, study: str, taken: set[str]) -> None:
     """Post the SOP Instance UIDs of all that was sent of a study: it may be complete now.
 
     That only saves waiting for the study to be quiet, so a failure is logged and not repeated.
     """
-    uid = get(orthanc, f"/studies/{study}")["MainDicomTags"]["StudyInstanceUID"]
+    uid = study_uid(orthanc, study)
     sent = [
         instance["MainDicomTags"]["SOPInstanceUID"]
         for instance in get(orthanc, f"/studies/{study}/instances")
         if instance["ID"][:ID_LENGTH] in taken
     ]
-    request = urllib.request.Request(  # noqa: S310  the administrator wrote the address
-        f"{service_url}/api/v1/studies/{uid}/instances",
-        data=json.dumps({"instances": sent}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=5):  # noqa: S310
-            pass
-    except (OSError, http.client.HTTPException) as error:
-        orthanc.LogWarning(f"Glioloop was not told what was sent: {error}")
+    body = json.dumps({"instances": sent}).encode()
+    answer = service.ask(f"api/v1/studies/{uid}/instances", body)
+    if not answer.is_well:
+        orthanc.LogWarning(f"Glioloop was not told what was sent: {answer.sentence}")
 
 
 def in_a_thread(seconds: float, work: Callable[[], None]) -> None:
@@ -258,9 +324,9 @@ def in_a_thread(seconds: float, work: Callable[[], None]) -> None:
     timer.start()
 
 
-def register(orthanc: Any) -> Router:
+def register(orthanc: Any, service: Service) -> Router:
     """Listen to Orthanc's changes from now on."""
-    router = Router(orthanc, read_settings(orthanc), in_a_thread)
+    router = Router(orthanc, read_settings(orthanc), service, in_a_thread)
     kinds = orthanc.ChangeType
 
     def on_change(change: Any, _level: Any, resource: str) -> None:

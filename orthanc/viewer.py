@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-BUTTON = Path(__file__).with_name("explorer.js")
+BUTTON = Path(__file__).with_name("viewer.js")
 """What Orthanc's own page of a study gets: a button that opens the study in OHIF."""
 
 INDEX = "index.html"
@@ -32,17 +32,23 @@ for ending, kind in ((".js", "text/javascript"), (".woff2", "font/woff2"), (".ma
     TYPES.add_type(kind, ending)
 
 
-def register(orthanc: Any) -> None:
-    """Serve OHIF where the configuration's ``OhifFolder`` says that it lies; empty: nowhere."""
+def register(orthanc: Any) -> str:
+    """Serve OHIF where the configuration's ``OhifFolder`` says that it lies; empty: nowhere.
+
+    Returns
+    -------
+    str
+        What Orthanc's own page of a study gets for it; nothing where OHIF is not served.
+    """
     named = json.loads(orthanc.GetConfiguration()).get("Glioloop", {}).get("OhifFolder", "")
     if not named:
-        return
+        return ""
     folder = Path(named).resolve()
     if not (folder / INDEX).is_file():
         orthanc.LogWarning(
             f"Glioloop: {folder} holds no {INDEX}, so there is no OHIF; scripts/ohif prepares it"
         )
-        return
+        return ""
 
     def answer(output: Any, _uri: str, **request: Any) -> None:
         if request["method"] != "GET":
@@ -57,7 +63,7 @@ def register(orthanc: Any) -> None:
         output.AnswerBuffer(path.read_bytes(), media_type(path.name))
 
     orthanc.RegisterRestCallback("/ohif/(.*)", answer)
-    orthanc.ExtendOrthancExplorer(BUTTON.read_text(encoding="utf-8"))
+    return BUTTON.read_text(encoding="utf-8")
 
 
 def file_for(folder: Path, name: str) -> Path | None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dicomseg.trend import TrendPoint
-from dicomseg.trend_chart import chart, span, ticks
+from dicomseg.trend_axes import span, ticks
+from dicomseg.trend_chart import chart
 
 
 def point(day, volumes, *, corrected=False):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orthanc import routing
+from orthanc.service import Service, read_service
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -45,6 +46,7 @@ class FakeOrthanc:
     notes: dict[str, str] = field(default_factory=dict)
     properties: dict[int, str] = field(default_factory=dict)
     jobs: list[list[str]] = field(default_factory=list)
+    modalities: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     last_update: str = "20260301T115900"
     is_stable: bool = True
@@ -99,7 +101,8 @@ class FakeOrthanc:
         if not self.modality_exists:
             raise OrthancException("unknown resource")
         asked = json.loads(body)
-        assert path == "/modalities/glioloop/store"
+        self.modalities.append(path.split("/")[2])
+        assert path.endswith("/store")
         assert asked["Synchronous"] is False
         self.jobs.append(asked["Resources"])
         return json.dumps({"ID": f"job{len(self.jobs)}"}).encode()
@@ -119,8 +122,8 @@ def study_of(*series: tuple[str, str, str]) -> FakeOrthanc:
 def router_of(orthanc: FakeOrthanc) -> tuple[routing.Router, list[tuple[float, Any]]]:
     """A router whose pauses are only noted."""
     pauses: list[tuple[float, Any]] = []
-    settings = routing.read_settings(orthanc)
-    return routing.Router(orthanc, settings, lambda s, f: pauses.append((s, f))), pauses
+    settings, glioloop = routing.read_settings(orthanc), read_service(orthanc)
+    return routing.Router(orthanc, settings, glioloop, lambda s, f: pauses.append((s, f))), pauses
 
 
 def test_mr_and_seg_are_sent_and_other_modalities_are_not() -> None:
@@ -208,7 +211,7 @@ def test_what_was_deleted_meanwhile_is_not_repeated() -> None:
     orthanc.series.clear()
     router.finished("job2", well=False)
     assert len(pauses) == 1
-    assert router.under_way == set()
+    assert router.under_way == {}
 
 
 def test_other_jobs_of_orthanc_are_left_alone() -> None:
@@ -257,7 +260,7 @@ def test_the_sweep_leaves_alone(first_start: str, last_update: str, is_stable: b
 
 def test_changes_of_orthanc_reach_the_router() -> None:
     orthanc = study_of(("MR", "a", "SCANNER"))
-    routing.register(orthanc)
+    routing.register(orthanc, Service())
     assert orthanc.callback is not None
     orthanc.callback(ChangeType.NEW_INSTANCE, None, "s")
     assert orthanc.jobs == []
@@ -269,19 +272,17 @@ def test_changes_of_orthanc_reach_the_router() -> None:
 def test_settings_come_from_orthancs_configuration() -> None:
     orthanc = study_of()
     assert routing.read_settings(orthanc) == routing.Settings(
-        "glioloop", ("GLIOLOOP", "GLIOLOOP_LEARN"), "", 14.0
+        "glioloop", "glioloop_learn", ("GLIOLOOP", "GLIOLOOP_LEARN"), 14.0
     )
     orthanc.configuration = {
         "Glioloop": {
             "Modality": "m",
+            "LearnModality": "l",
             "OwnAets": ["X"],
-            "ServiceUrl": "http://127.0.0.1:1/",
             "SweepDays": 3,
         }
     }
-    assert routing.read_settings(orthanc) == routing.Settings(
-        "m", ("X",), "http://127.0.0.1:1", 3.0
-    )
+    assert routing.read_settings(orthanc) == routing.Settings("m", "l", ("X",), 3.0)
 
 
 def test_the_service_is_told_what_was_sent(free_port: Callable[[], int]) -> None:

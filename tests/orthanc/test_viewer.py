@@ -20,7 +20,6 @@ class FakeOrthanc:
     folder: str
     log: list[str] = field(default_factory=list)
     routes: dict[str, Callable[..., None]] = field(default_factory=dict)
-    explorer: str = ""
 
     def GetConfiguration(self) -> str:  # noqa: N802
         return json.dumps({"Glioloop": {"OhifFolder": self.folder}})
@@ -30,9 +29,6 @@ class FakeOrthanc:
 
     def RegisterRestCallback(self, address: str, answer: Callable[..., None]) -> None:  # noqa: N802
         self.routes[address] = answer
-
-    def ExtendOrthancExplorer(self, script: str) -> None:  # noqa: N802
-        self.explorer = script
 
 
 @dataclass
@@ -112,13 +108,11 @@ def test_nothing_can_be_sent_there(site: Path) -> None:
 def test_without_a_folder_nothing_is_served(site: Path) -> None:
     for folder, said in (("", 0), (str(site / "assets"), 1)):
         orthanc = FakeOrthanc(folder)
-        register(orthanc)
+        assert register(orthanc) == ""
         assert orthanc.routes == {}
-        assert orthanc.explorer == ""
         assert len(orthanc.log) == said
 
 
 def test_orthancs_own_page_gets_a_button(site: Path) -> None:
     orthanc = FakeOrthanc(str(site))
-    register(orthanc)
-    assert "Correct in OHIF" in orthanc.explorer
+    assert "Correct in OHIF" in register(orthanc)
