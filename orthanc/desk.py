@@ -6,7 +6,7 @@ browser sends that password along with what a page of elsewhere asks of it, so w
 something is done only for our own pages: `is_ours`.
 
 ===================================  ===============================================================
-``/glioloop/desk/``                  the page, as Glioloop serves it
+``/glioloop/desk/index.html``         the page, as Glioloop serves it
 ``/glioloop/api/v1/...``             what it asks, passed on
 ``/glioloop/state/{study}``          where a study is; also while it is on its way from here
 ``POST /glioloop/segment/{study}``   have a study segmented; what Glioloop lacks is sent first
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 EXPLORER = Path(__file__).with_name("explorer.js")
 """What Orthanc's own pages get."""
 
+PAGE = "/glioloop/desk/index.html"
 JSON = "application/json"
-OK, ACCEPTED, FORBIDDEN, NOT_FOUND = 200, 202, 403, 404
+OK, REDIRECTED, FORBIDDEN, NOT_FOUND = 200, 300, 403, 404
 NOT_OURS = "this page is not ours"
 UNKNOWN = "Orthanc has no such study or series"
 
@@ -52,6 +53,7 @@ def register(orthanc: Any, router: Router, service: Service) -> str:
         return ""
     desk = Desk(orthanc, router, service)
     for address, methods, handler in (
+        ("/(glioloop(?:/desk)?)", ("GET",), desk.redirect),
         ("/glioloop/((?:desk|api/v1)/.*)", ("GET", "POST"), desk.pass_on),
         ("/glioloop/state/([0-9a-f.-]+)", ("GET",), desk.state),
         ("/glioloop/segment/([0-9a-f.-]+)", ("POST",), desk.segment),
@@ -68,6 +70,10 @@ class Desk:
     orthanc: Any
     router: Router
     service: Service
+
+    def redirect(self, output: Any, _path: str, _request: Mapping[str, Any]) -> None:
+        """Orthanc drops the slash at the end of an address, which the page cannot do without."""
+        output.Redirect(PAGE)
 
     def pass_on(self, output: Any, path: str, request: Mapping[str, Any]) -> None:
         """Glioloop's own answer."""
@@ -95,14 +101,14 @@ class Desk:
         study, uid = find(self.orthanc, named)
         person = person_of(request["headers"])
         if self.router.ask(study, person):
-            send_json(output, ACCEPTED, {"study_uid": uid, "phase": "sending"})
+            send_json(output, OK, {"study_uid": uid, "phase": "sending"})
             return
         answer = self.service.ask(f"api/v1/studies/{uid}/segment", b"{}", person)
         send(output, answer.status, answer.body, answer.kind)
 
     def teach(self, output: Any, named: str, _request: Mapping[str, Any]) -> None:
         """A person wants a SEG to be learnt from."""
-        send_json(output, ACCEPTED, {"segs": self.router.teach(named)})
+        send_json(output, OK, {"segs": self.router.teach(named)})
 
 
 def guarded(orthanc: Any, methods: tuple[str, ...], handler: Handler) -> Callable[..., None]:
@@ -172,8 +178,8 @@ def send_json(output: Any, status: int, content: Any) -> None:
 
 
 def send(output: Any, status: int, body: bytes, kind: str) -> None:
-    """Answer, with any status."""
-    if status == OK:
+    """Answer, with any status; Orthanc has one for all that is well."""
+    if OK <= status < REDIRECTED:
         output.AnswerBuffer(body, kind)
     else:
         output.SetHttpHeader("Content-Type", kind)

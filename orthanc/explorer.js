@@ -66,7 +66,7 @@
     });
     const desk = button('glioloop-desk', 'info').click(function () {
       $.getJSON('../studies/' + $.mobile.pageData.uuid, function (study) {
-        window.location.assign('../glioloop/desk/#/studies/' + study.MainDicomTags.StudyInstanceUID);
+        window.location.assign('../glioloop/desk/index.html#/studies/' + study.MainDicomTags.StudyInstanceUID);
       });
       return false;
     });
@@ -86,7 +86,7 @@
   });
 
   $('#lookup').live('pagebeforecreate', function () {
-    button('glioloop-all', 'info').attr('rel', 'external').attr('href', '../glioloop/desk/').insertAfter($('#lookup-result'));
+    button('glioloop-all', 'info').attr('rel', 'external').attr('href', '../glioloop/desk/index.html').insertAfter($('#lookup-result'));
   });
 
   function shown() {

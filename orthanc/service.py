@@ -10,11 +10,12 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 15.0
-"""Of one answer: opening a SEG that came takes some seconds."""
+TIMEOUT_S = 60.0
+"""Of one answer: opening a SEG that came takes seconds, and more on a machine that is busy."""
 UNREACHABLE = b'{"error": "Glioloop does not answer: is it running, and is ServiceUrl right?"}'
 JSON = "application/json"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -33,7 +34,7 @@ class Answer:
     @property
     def is_well(self) -> bool:
         """Whether it did what it was asked."""
-        return 200 <= self.status < 300
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def sentence(self) -> str:
@@ -92,7 +93,7 @@ class Service:
             with refused:
                 return _answer(refused.code, refused.read(), refused.headers)
         except (OSError, http.client.HTTPException, ValueError):
-            return Answer(502, UNREACHABLE)
+            return Answer(HTTPStatus.BAD_GATEWAY, UNREACHABLE)
 
 
 def _answer(status: int, body: bytes, headers: Any) -> Answer:

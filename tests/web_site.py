@@ -47,9 +47,9 @@ class WebSite:
 
 
 @contextmanager
-def open_web(folder: Path, **given: Any) -> Iterator[WebSite]:
-    """Open it; one image of study 1.2 came."""
-    site = open_site(settings.load(data=folder, web={"port": 0, **given}))
+def open_web(folder: Path, **web: Any) -> Iterator[WebSite]:
+    """Open it, with settings of its web interface; one image of study 1.2 came."""
+    site = open_site(settings.load(data=folder, web={"port": 0, **web}))
     site.ledger.enter(IMAGE)
     woken: list[bool] = []
     server = WebServer(application(site, lambda: woken.append(True)), site.settings.web)

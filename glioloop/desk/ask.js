@@ -1,7 +1,7 @@
 // What the page asks the service and, where it lies under Orthanc, Orthanc; and its words.
 
 /** Orthanc's address, where its plugin serves this page; empty where the service itself does. */
-export const ORTHANC = location.pathname.endsWith("/glioloop/desk/") ? "../../" : "";
+export const ORTHANC = location.pathname.includes("/glioloop/desk/") ? "../../" : "";
 
 const WORDS = await (await fetch("texts.json")).json();
 

@@ -46,7 +46,7 @@ def test_nothing_else_is_served(web: WebSite, name: str) -> None:
 def test_another_language_takes_the_place_of_english(tmp_path: Path) -> None:
     other = tmp_path / "texts.json"
     other.write_text(json.dumps({"language": "de", "segment": "Gliom segmentieren"}))
-    with open_web(tmp_path / "data", web={"port": 0, "texts_file": other}) as web:
+    with open_web(tmp_path / "data", texts_file=other) as web:
         found = web.client.get("/desk/texts.json").json()
     assert (found["language"], found["segment"]) == ("de", "Gliom segmentieren")
     assert found["accept"] == "Accept"
