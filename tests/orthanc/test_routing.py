@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orthanc import routing
-from orthanc.service import Service, read_service
+from orthanc.service import Answer, Service, read_service
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -73,7 +73,7 @@ class FakeOrthanc:
     def RestApiGet(self, path: str) -> bytes:  # noqa: N802
         return self.answer(path).encode()
 
-    def answer(self, path: str) -> str:
+    def answer(self, path: str) -> str:  # noqa: PLR0911 - a table of addresses
         parts = path.strip("/").split("/")
         instances = [i for one in self.series for i in one["Instances"]]
         if path.startswith("/studies?"):
@@ -81,6 +81,8 @@ class FakeOrthanc:
             return json.dumps([study] if "since=0" in path else [])
         if path == "/studies/s":
             return json.dumps({"MainDicomTags": {"StudyInstanceUID": "1.2.3"}})
+        if parts[0] == "series" and int(parts[1]) < len(self.series):
+            return json.dumps({**self.series[int(parts[1])], "ParentStudy": "s"})
         if path == "/studies/s/series":
             return json.dumps(self.series)
         if path == "/studies/s/instances":
@@ -321,3 +323,95 @@ def test_a_service_that_cannot_be_told_is_only_logged(free_port: Callable[[], in
     assert orthanc.notes == {"s": "aaaaaaaa-aaaaaaaa"}
     assert pauses == []
     assert "was not told" in orthanc.log[-1]
+
+
+@dataclass
+class Told:
+    """Glioloop, which notes what it is asked, and answers with the next status."""
+
+    statuses: list[int]
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    url: str = "http://127.0.0.1:1"
+
+    def ask(self, path: str, body: bytes | None = None, person: str = "") -> Answer:
+        assert body is not None
+        self.asked.append((path, person))
+        return Answer(self.statuses.pop(0) if self.statuses else 202, b'{"error": "why"}')
+
+
+def asking(orthanc: FakeOrthanc, *statuses: int) -> tuple[routing.Router, Told, list[Any]]:
+    """A router whose service notes what it is asked, and whose pauses are only noted."""
+    router, pauses = router_of(orthanc)
+    service: Any = Told(list(statuses))
+    router.service = service
+    return router, service, pauses
+
+
+def test_what_a_person_asks_for_is_sent_first_and_then_asked_for() -> None:
+    orthanc = study_of(("MR", "ab", "SCANNER"))
+    router, service, _ = asking(orthanc)
+    assert router.ask("s", "reader")
+    assert (service.asked, router.sending("s")) == ([], 2)
+    router.finished("job1", well=False)
+    assert service.asked == []
+    router.send(routing.Errand("s", (name("a"), name("b")), "glioloop", 1))
+    router.finished("job2", well=True)
+    # The list of instances is not posted: that would have it segmented a second time.
+    assert service.asked == [("api/v1/studies/1.2.3/segment", "reader")]
+    assert router.sending("s") == 0
+
+
+def test_it_is_asked_for_once_all_parts_of_it_have_come() -> None:
+    orthanc = study_of(("MR", "a", "SCANNER"))
+    router, service, _ = asking(orthanc)
+    router.route("s")
+    orthanc.series[0]["Instances"].append(name("b"))
+    assert router.ask("s", "reader")
+    router.finished("job1", well=True)
+    assert [path for path, _ in service.asked] == ["api/v1/studies/1.2.3/instances"]
+    router.finished("job2", well=True)
+    assert service.asked[1:] == [("api/v1/studies/1.2.3/segment", "reader")]
+
+
+def test_where_nothing_is_to_be_sent_who_asked_goes_on_alone() -> None:
+    orthanc = study_of(("MR", "a", "SCANNER"))
+    router, service, _ = asking(orthanc)
+    router.route("s")
+    router.finished("job1", well=True)
+    service.asked.clear()
+    assert not router.ask("s", "reader")
+    assert (service.asked, router.asked) == ([], {})
+
+
+def test_a_request_is_repeated_while_the_service_is_down_and_not_when_it_refuses() -> None:
+    for status, repeated in ((502, 1), (400, 0)):
+        orthanc = study_of(("MR", "a", "SCANNER"))
+        router, service, pauses = asking(orthanc, status)
+        router.ask("s", "reader")
+        router.finished("job1", well=True)
+        assert (len(pauses), len(service.asked)) == (repeated, 1)
+        assert "did not take a person's request: why" in orthanc.log[-1]
+        for _, again in pauses:
+            again()
+        assert len(service.asked) == 1 + repeated
+
+
+def test_only_a_persons_seg_is_taught_and_only_to_the_ae_for_that() -> None:
+    orthanc = study_of(("MR", "a", "SCANNER"), ("SEG", "bc", "VIEWER"))
+    orthanc.senders[name("c")] = "GLIOLOOP"
+    router, service, pauses = asking(orthanc)
+    assert router.teach("0") == 0
+    assert router.teach("1") == 1
+    assert (orthanc.jobs, orthanc.modalities) == ([[name("b")]], ["glioloop_learn"])
+    router.finished("job1", well=False)
+    pauses[0][1]()
+    router.finished("job2", well=True)
+    assert orthanc.modalities == ["glioloop_learn"] * 2
+    # It is no part of what was forwarded by rule.
+    assert (orthanc.notes, service.asked) == ({}, [])
+
+
+def test_what_is_routed_by_rule_never_goes_to_where_a_person_teaches() -> None:
+    orthanc = study_of(("MR", "a", "SCANNER"), ("SEG", "b", "VIEWER"))
+    router_of(orthanc)[0].route("s")
+    assert orthanc.modalities == ["glioloop"]
