@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pydicom
 
-from glioloop import jobs, listening, results
+from glioloop import dicomweb, jobs, listening, results
 from glioloop.jobs import Board
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
+from glioloop.settings_dicomweb import DicomwebDestination
+from glioloop.settings_network import Destination
 from glioloop.site import Site
+from listener import dicomweb as dicomweb_client
 from listener import scu
 from study.errors import RefusedError
 
@@ -39,7 +43,7 @@ class Deliveries:
         store = self._site.results
         names = [
             destination.name
-            for destination in self._site.settings.destinations
+            for destination in self._site.settings.addressees
             if store.objects(result_id, destination.objects, destination.encoding)
         ]
         for name in names:
@@ -72,13 +76,12 @@ class Deliveries:
     def send(self, result_id: str, destination: str) -> str:
         """One attempt; `listener.scu.DeliveryError` when it is to be repeated."""
         study_uid = self._study_of(result_id, destination)
-        found = [d for d in self._site.settings.destinations if d.name == destination]
+        found = [d for d in self._site.settings.addressees if d.name == destination]
         if not found:
             reason = f"destination {destination} is no longer in the settings"
             self._put(result_id, destination, study_uid, DeliveryState.REFUSED, reason)
             return reason
         at = found[0]
-        peer = listening.peer(at, self._site.settings)
         store = self._site.results
         if store.has(result_id, results.ANSWER) and self._site.ledger.results(study_uid):
             reason = "the study was segmented meanwhile"
@@ -90,7 +93,7 @@ class Deliveries:
                 raise scu.DeliveryError(
                     f"there is no object of {result_id} in the data folder: is it all there?"
                 )
-            scu.store(peer, files)
+            self._store(at, files)
         except scu.DeliveryError as error:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
             raise
@@ -102,6 +105,13 @@ class Deliveries:
         logger.info("result %s delivered to %s", result_id, destination)
         self._show(result_id, study_uid)
         return DELIVERED
+
+    def _store(self, at: Destination | DicomwebDestination, files: Sequence[Path]) -> None:
+        """Bring files to an archive, by C-STORE or STOW-RS."""
+        if isinstance(at, DicomwebDestination):
+            dicomweb_client.store(dicomweb.server(at), files)
+        else:
+            scu.store(listening.peer(at, self._site.settings), files)
 
     def restore(self) -> None:
         """Write down again what a lost ledger knew: all that lies there may not have been sent."""

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from glioloop import listening
+from glioloop import dicomweb, listening
 from glioloop.settings import Settings
+from glioloop.settings_dicomweb import DicomwebDestination
 from glioloop.settings_network import Destination
+from listener import dicomweb as dicomweb_client
 from listener import scu
 from listener.tls import server_context
 from study.errors import GlioloopError
@@ -48,6 +50,8 @@ def _inspect(settings: Settings) -> Iterator[Finding]:
     yield _port("web port", settings.web.host, settings.web.port)
     for destination in settings.destinations:
         yield _tried(f"destination {destination.name}", partial(_echo, settings, destination))
+    for web in settings.dicomweb.destinations:
+        yield _tried(f"destination {web.name}", partial(_dicomweb, web))
 
 
 def _tried(what: str, look: Callable[[], str]) -> Finding:
@@ -117,3 +121,9 @@ def _echo(settings: Settings, at: Destination) -> str:
     """Whether a destination answers a C-ECHO."""
     scu.echo(listening.peer(at, settings))
     return f"{at.ae_title} at {at.host}:{at.port} answers"
+
+
+def _dicomweb(at: DicomwebDestination) -> str:
+    """Whether a destination answers by DICOMweb."""
+    dicomweb_client.verify(dicomweb.server(at))
+    return f"{at.url} answers"

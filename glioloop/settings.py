@@ -1,6 +1,7 @@
 """Every setting of Glioloop, with its default and unit, and nothing else that can be set.
 
-The branches are in `settings_network`, `settings_studies` and `settings_models`.
+The branches are in `settings_network`, `settings_dicomweb`, `settings_studies` and
+`settings_models`.
 
 Read once at start from a YAML file and from the environment (``GLIOLOOP_LISTENER__PORT=11112`` is
 ``listener: {port: 11112}``; the environment wins), then passed down. No other module looks at the
@@ -13,10 +14,10 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from glioloop.settings_dicomweb import Dicomweb, DicomwebDestination
 from glioloop.settings_models import Adaptation, Inference
 from glioloop.settings_network import Delivery, Destination, Listener, Web
 from glioloop.settings_studies import Answers, Completeness, Identification, Scope
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     listener: Listener = Listener()
     destinations: tuple[Destination, ...] = ()
     """where results are sent; none: they are only kept"""
+    dicomweb: Dicomweb = Dicomweb()
     completeness: Completeness = Completeness()
     scope: Scope = Scope()
     identification: Identification = Identification()
@@ -80,6 +83,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: given in code, environment, YAML file."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        """Deliveries are known by the names of their destinations."""
+        names = [one.name for one in self.addressees]
+        if len(set(names)) < len(names):
+            raise ValueError("two destinations have one name")
+        return self
+
+    @property
+    def addressees(self) -> tuple[Destination | DicomwebDestination, ...]:
+        """Every archive that gets results."""
+        return (*self.destinations, *self.dicomweb.destinations)
 
     @property
     def database(self) -> str:

@@ -93,17 +93,11 @@ class DestinationTls(Certificates):
     """name that its certificate bears; empty: its `host`"""
 
 
-class Destination(Part):
-    """An archive that gets the results."""
+class Addressee(Part):
+    """What an archive gets of the results."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
     """how Glioloop calls it"""
-    ae_title: AETitle
-    """its AE title"""
-    host: str
-    """its address"""
-    port: Annotated[int, Field(ge=1, le=65535)]
-    """its DICOM port"""
     objects: Annotated[tuple[Literal["seg", "report", "pictures"], ...], Field(min_length=1)] = (
         "seg",
         "report",
@@ -112,6 +106,17 @@ class Destination(Part):
     """what it gets of a result: SEG, structured report, pictures (Secondary Capture)"""
     encoding: Literal["BINARY", "LABELMAP"] = "BINARY"
     """how it gets SEGs: `BINARY` (every viewer shows it), `LABELMAP` (Label Map Segmentation)"""
+
+
+class Destination(Addressee):
+    """An archive that gets the results by C-STORE."""
+
+    ae_title: AETitle
+    """its AE title"""
+    host: str
+    """its address"""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """its DICOM port"""
     tls: DestinationTls | None = None
     """DICOM TLS (PS3.15 B.12); null: none"""
 

@@ -241,7 +241,7 @@ class Studies:
                 "supersedes": recipe["supersedes"],
                 "supersedes_report": self._latest_report(recipe["supersedes"]),
             },
-            "label_map": any(d.encoding == "LABELMAP" for d in self._site.settings.destinations),
+            "label_map": any(d.encoding == "LABELMAP" for d in self._site.settings.addressees),
         }
         limit_s = 60 * self._site.settings.inference.wall_clock_minutes
         for problem in inference.run("encode", arguments, limit_s)["problems"]:
