@@ -152,7 +152,7 @@ class Deliveries:
         made = ledger.results(study_uid)
         if not made or made[0].result_id != result_id:
             return  # an answer, or an older result
-        states = {d.state for d in ledger.deliveries() if d.result_id == result_id}
+        states = ledger.deliveries_of(result_id)
         segmented = ledger.study(study_uid).state == StudyState.SEGMENTED
         if segmented and states == {DeliveryState.DELIVERED.value}:
             ledger.set_study(study_uid, state=StudyState.DELIVERED)

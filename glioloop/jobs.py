@@ -10,14 +10,12 @@ The engine is one for a process: `register` the jobs, then `run`, at the end `st
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,8 +30,10 @@ from dbos import (
     StepOptions,
 )
 from dbos import PortableWorkflowError as RecordedError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from glioloop import failures
+from glioloop import database, failures, peers
+from glioloop.peers import insist_mine
 from study.errors import FailedError, GlioloopError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -58,10 +58,16 @@ STEP_FAILURES = (GlioloopError, RecordedError)
 UNFINISHED = ("DELAYED", "ENQUEUED", "PENDING")
 GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 POLL_S = 0.5
+SETTING = "jobs_url"
+CONNECTIONS = 10
+"""Connections to PostgreSQL that the engine of one process keeps."""
+
+AWAY_S, AWAY_PAUSE_S = 3600.0, 2.0
+"""How long a step waits for a database that is away, and how often it asks (s)."""
 
 _registered: dict[str, Callable[..., None]] = {}
 _lane_of: dict[str, str] = {}
-_alive: list[Any] = []
+_alive: list[peers.Node | peers.FileNode] = []
 
 
 @dataclass(frozen=True)
@@ -91,28 +97,32 @@ def register(name: str, lane: str, function: Callable[..., None]) -> None:
 def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) -> None:
     """Start the engine: jobs left by a dead process of this node's name run on.
 
-    Blocks while another process of that name lives, which makes this one its hot standby.
+    Blocks while another process of that name lives, which makes this one its hot standby. In
+    PostgreSQL, where several nodes share the jobs, those of a node that is gone run on elsewhere
+    (`glioloop.peers`).
 
     Parameters
     ----------
     url
-        ``sqlite:///path/jobs.db``.
+        ``sqlite:///path/jobs.db``, or ``postgresql://...``.
     node
         Name of this process; jobs that it leaves behind are its own again under that name.
     lanes
         Lanes whose jobs run here.
+
+    Raises
+    ------
+    RefusedError
+        If the URL is for another kind of database, or there is no such lane.
+    FailedError
+        If the database cannot be reached.
     """
-    if not url.startswith("sqlite:///"):
-        raise RefusedError("jobs are kept in SQLite: a jobs_url begins with sqlite:///")
-    path = Path(url.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if unknown := sorted(set(lanes) - set(LANES)):
+        raise RefusedError(f"there is no lane {unknown}; lanes are {', '.join(LANES)}")
+    url = database.with_driver(url, SETTING)
     # Two processes of one name would each take up the other's running jobs as its own.
-    lock = path.with_name(f"{path.name}.{node}.lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    _alive.append(lock)
-    # One durable sync for each commit; without WAL, SQLite does not promise the last one.
-    with sqlite3.connect(path) as database:
-        database.execute("pragma journal_mode=wal")
+    alive = peers.FileNode(url, node) if url.startswith("sqlite") else peers.Node(url, node)
+    _alive.append(alive)
     DBOS(
         config=DBOSConfig(
             name="glioloop",
@@ -121,12 +131,14 @@ def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) ->
             executor_id=node,
             log_level="WARNING",
             serializer=DBOSPortableJSONSerializer(),
+            sys_db_pool_size=CONNECTIONS,
         )
     )
     DBOS.listen_queues(list(lanes))
     DBOS.launch()
     for name, limits in LANES.items():
         DBOS.register_queue(name, polling_interval_sec=POLL_S, **limits)
+    alive.watch()
 
 
 def stop() -> None:
@@ -179,10 +191,29 @@ def step(function: Callable[..., T], *args: Any) -> T:
     """A call that is recorded with its answer: run at least once, and never after it finished.
 
     The answer is JSON. A foreseen outcome is an answer, not an exception: an exception comes back
-    from the record as another type.
+    from the record as another type. While a database is away, the step waits for it.
     """
     name: StepOptions = {"name": function.__name__}
-    return DBOS.run_step(name, partial(failures.guarded, function, *args))
+    return DBOS.run_step(name, partial(failures.guarded, _as_owner(function), *args))
+
+
+def _as_owner(function: Callable[..., T]) -> Callable[..., T]:
+    """A function that runs only while the job is ours, and once more when a database is back."""
+
+    @wraps(function)
+    def owned(*args: Any) -> T:
+        give_up = time.monotonic() + AWAY_S
+        while True:
+            try:
+                insist_mine()
+                return function(*args)
+            except (database.AwayError, OperationalError, InterfaceError) as error:
+                if time.monotonic() > give_up or not database.is_away(error):
+                    raise
+                logger.warning("%s waits for a database that is away", function.__name__)
+                time.sleep(AWAY_PAUSE_S)
+
+    return owned
 
 
 def insist(
@@ -236,16 +267,22 @@ class Board:
     """The jobs as seen from outside: of a running service, or of one that is down."""
 
     def __init__(self, url: str) -> None:
+        url = database.with_driver(url, SETTING)
         path = Path(url.removeprefix("sqlite:///"))
-        if not path.is_file():
+        if url.startswith("sqlite") and not path.is_file():
             raise RefusedError(
                 f"there are no jobs yet: {path} does not exist; was the service started?"
             )
-        self._client = DBOSClient(
-            system_database_url=url,
-            serializer=DBOSPortableJSONSerializer(),
-            retry_connection_errors=False,
-        )
+        try:
+            self._client = DBOSClient(
+                system_database_url=url,
+                serializer=DBOSPortableJSONSerializer(),
+                retry_connection_errors=False,
+            )
+        except SQLAlchemyError as error:
+            raise FailedError(
+                f"the jobs' database could not be used: {database.in_words(error, SETTING)}"
+            ) from error
 
     def close(self) -> None:
         """Give the database back."""

@@ -1,23 +1,24 @@
 """What arrived and what became of it: the table that everything visible is read from.
 
 The files of the inbox and of the results are the truth; `Ledger.enter` over `Inbox.scan` rebuilds
-what a lost database held of them. Every method is one transaction.
+what a lost database held of them. Every method is one transaction, and several nodes may share the
+database: what two of them write at once is put together by the database, never by who read first.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from glioloop import database, ledger_arrivals
 from glioloop.ledger_schema import (
+    NOT_LEARNT_YET,
     CorrectionRow,
     CorrectionState,
     DeliveryRow,
@@ -30,33 +31,45 @@ from glioloop.ledger_schema import (
     RunRow,
     StudyRow,
     StudyState,
+    columns_of,
 )
 from listener.inbox import Received
 from study.errors import RefusedError
 
-logger = logging.getLogger(__name__)
-
-NOT_LEARNT_YET = (CorrectionState.RECEIVED, CorrectionState.LEARNING)
+SETTING = "ledger_url"
 
 
 class Ledger:
-    """The database. Several threads and processes may hold one.
+    """The database. Several threads, processes and nodes may hold one.
 
     Parameters
     ----------
-    path
-        SQLite file, created when missing.
+    place
+        SQLite file, created when missing; or the URL of a PostgreSQL.
     create
         False refuses a file that does not exist, for who only wants to look.
+
+    Raises
+    ------
+    RefusedError
+        If there is none, or the URL is for another kind of database.
+    AwayError
+        By every method, while the database cannot be reached or is locked.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        if not create and not path.is_file():
-            raise RefusedError(f"there is nothing to see: {path} does not exist; did it ever run?")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(f"sqlite:///{path}")
-        event.listen(self._engine, "connect", _durable)
-        Row.metadata.create_all(self._engine)
+    def __init__(self, place: Path | str, *, create: bool = True) -> None:
+        if isinstance(place, Path):
+            if not create and not place.is_file():
+                raise RefusedError(
+                    f"there is nothing to see: {place} does not exist; did it ever run?"
+                )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place = f"sqlite:///{place}"
+        self._engine = database.open_engine(place, SETTING)
+        database.say_when_away(self._engine, "the ledger", SETTING)
+        self._kind = self._engine.dialect.name
+        database.make_tables(self._engine, Row.metadata)
+        StudyRow.unsettled_index().create(self._engine, checkfirst=True)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
     def close(self) -> None:
@@ -73,17 +86,12 @@ class Ledger:
         bool
             Whether it is new, or is to be looked at again.
         """
-        row = {name: getattr(arrival, name) for name in _INSTANCE_FIELDS}
-        path = str(arrival.path) if arrival.path else None
+        return self.enter_all((arrival,))[0]
+
+    def enter_all(self, arrivals: Sequence[Received]) -> list[bool]:
+        """Write several instances down in one transaction; the answers of `enter`."""
         with self._sessions.begin() as session:
-            statement = insert_or(InstanceRow).values(**row, path=path).on_conflict_do_nothing()
-            if not session.execute(statement).rowcount:  # type: ignore[attr-defined]
-                return _sent_elsewhere(session, arrival)
-            if arrival.path is not None and arrival.modality == "SEG":
-                _enter_seg(session, arrival)
-            elif arrival.path is not None and not arrival.conflict:
-                _enter_image(session, arrival)
-        return True
+            return [ledger_arrivals.enter(session, self._kind, one) for one in arrivals]
 
     def instances(self, study_uid: str) -> list[InstanceRow]:
         """Kept instances of a study, SEGs too."""
@@ -137,25 +145,16 @@ class Ledger:
     def expect(self, study_uid: str, sop_instance_uids: Sequence[str], now: float) -> None:
         """Note what a sender says a study has, also before the first image came."""
         expected = sorted(set(sop_instance_uids))
-        with self._sessions.begin() as session:
-            found = session.get(StudyRow, study_uid)
-            if found is None:
-                session.add(
-                    StudyRow(
-                        study_uid=study_uid,
-                        state=StudyState.RECEIVING,
-                        last_arrival=now,
-                        expected=expected,
-                    )
-                )
-            else:
-                found.expected = expected
+        row = StudyRow(
+            study_uid=study_uid, state=StudyState.RECEIVING, last_arrival=now, expected=expected
+        )
+        self._upsert(row, expected=expected)
 
     def request(self, study_uid: str, overrides: dict[str, str] | None = None) -> int:
         """A person asks for a study: its new request number, and roles that the person gave."""
         self.study(study_uid)
         with self._sessions.begin() as session:
-            found = session.get_one(StudyRow, study_uid)
+            found = session.get_one(StudyRow, study_uid, with_for_update=True)
             found.request += 1
             found.settled = True
             if overrides:
@@ -170,8 +169,9 @@ class Ledger:
         with self._sessions.begin() as session:
             seen = PatientRow.patient_key.in_((patient_key, *merged))
             known = set(session.scalars(select(PatientRow.birth_key).where(seen)))
-            if session.get(PatientRow, patient_key) is None and known <= {birth_key}:
-                session.add(row)
+            if known <= {birth_key}:
+                self._add_once(session, row)
+                known |= set(session.scalars(select(PatientRow.birth_key).where(seen)))
         return known <= {birth_key}
 
     def same_name(self, patient_key: str, name_key: str) -> bool:
@@ -179,10 +179,8 @@ class Ledger:
         if not name_key:
             return True
         with self._sessions.begin() as session:
-            found = session.get(NameRow, patient_key)
-            if found is None:
-                session.add(NameRow(patient_key=patient_key, name_key=name_key))
-            return found is None or found.name_key == name_key
+            self._add_once(session, NameRow(patient_key=patient_key, name_key=name_key))
+            return session.get_one(NameRow, patient_key).name_key == name_key
 
     def birth_keys(self, *patient_keys: str) -> set[str]:
         """What stands for the birth dates that were first seen under some keys."""
@@ -207,8 +205,7 @@ class Ledger:
 
     def put(self, row: ResultRow | DeliveryRow) -> None:
         """Write a row, over the one with its key."""
-        with self._sessions.begin() as session:
-            session.merge(row)
+        self._upsert(row, **columns_of(row))
 
     def results(self, study_uid: str | None = None) -> list[ResultRow]:
         """Results (of one study), the latest first."""
@@ -284,6 +281,11 @@ class Ledger:
         with self._sessions() as session:
             return session.get(DeliveryRow, (result_id, destination))
 
+    def deliveries_of(self, result_id: str) -> set[str]:
+        """States of all deliveries of one result."""
+        query = select(DeliveryRow.state).where(DeliveryRow.result_id == result_id)
+        return set(self._all(query))
+
     def deliveries(self, *states: DeliveryState) -> list[DeliveryRow]:
         """Deliveries (in some states), the latest first."""
         query = select(DeliveryRow).order_by(DeliveryRow.updated_at.desc())
@@ -291,81 +293,21 @@ class Ledger:
             query = query.where(DeliveryRow.state.in_(states))
         return self._all(query)
 
+    def _upsert(self, row: Row, **changed: Any) -> None:
+        """Add a row; where one with its key is there, change some of its columns."""
+        table = type(row)
+        key = [column.name for column in table.__table__.primary_key]
+        statement = database.INSERT[self._kind](table).values(**columns_of(row))
+        changes = {name: value for name, value in changed.items() if name not in key}
+        with self._sessions.begin() as session:
+            session.execute(statement.on_conflict_do_update(index_elements=key, set_=changes))
+
+    def _add_once(self, session: Session, row: Row) -> None:
+        """Add a row, unless one with its key is there."""
+        statement = database.INSERT[self._kind](type(row)).values(**columns_of(row))
+        session.execute(statement.on_conflict_do_nothing())
+
     def _all(self, query: Any) -> list[Any]:
         """Rows of a query, free of the session."""
         with self._sessions() as session:
             return list(session.scalars(query))
-
-
-_INSTANCE_FIELDS = (
-    "sop_instance_uid",
-    "sha256",
-    "sop_class_uid",
-    "series_uid",
-    "study_uid",
-    "modality",
-    "calling_ae",
-    "called_ae",
-    "received_at",
-    "conflict",
-)
-
-
-def _durable(connection: Any, _record: Any) -> None:
-    """Each commit is one durable write, and readers never wait for writers."""
-    connection.execute("pragma journal_mode=wal")
-    connection.execute("pragma synchronous=full")
-    connection.execute("pragma busy_timeout=30000")
-
-
-def _enter_image(session: Session, arrival: Received) -> None:
-    """Open the study for judgement."""
-    found = session.get(StudyRow, arrival.study_uid)
-    if found is None:
-        row = StudyRow(
-            study_uid=arrival.study_uid,
-            state=StudyState.RECEIVING,
-            last_arrival=arrival.received_at,
-        )
-        session.add(row)
-        return
-    found.last_arrival = max(found.last_arrival, arrival.received_at)
-    found.settled = False
-    if found.state in (StudyState.HELD, StudyState.IGNORED, StudyState.FAILED):
-        found.state, found.reason = StudyState.RECEIVING, ""
-
-
-def _sent_elsewhere(session: Session, arrival: Received) -> bool:
-    """Look again at a held SEG that a person sends once more to another of our AE titles.
-
-    Sent to be learnt from, it may be recognised by what did not suffice before.
-    """
-    found = session.get(CorrectionRow, arrival.sop_instance_uid)
-    if found is None or found.state != CorrectionState.HELD or found.called_ae == arrival.called_ae:
-        return False
-    found.called_ae, found.calling_ae = arrival.called_ae, arrival.calling_ae
-    found.received_at, found.state = arrival.received_at, CorrectionState.RECEIVED
-    return True
-
-
-def _enter_seg(session: Session, arrival: Received) -> None:
-    """Queue a SEG for recognition, again where other bytes come under its UID."""
-    found = session.get(CorrectionRow, arrival.sop_instance_uid)
-    if found is not None:
-        logger.warning("SEG %s came again with other bytes", arrival.sop_instance_uid)
-        # What a person decided stays so, however often an archive sends it back.
-        decided = (CorrectionState.ACCEPTED, CorrectionState.REJECTED, CorrectionState.WITHDRAWN)
-        if found.state not in (*NOT_LEARNT_YET, *decided):
-            found.state, found.path = CorrectionState.RECEIVED, str(arrival.path)
-        return
-    session.add(
-        CorrectionRow(
-            sop_instance_uid=arrival.sop_instance_uid,
-            study_uid=arrival.study_uid,
-            state=CorrectionState.RECEIVED,
-            calling_ae=arrival.calling_ae,
-            called_ae=arrival.called_ae,
-            received_at=arrival.received_at,
-            path=str(arrival.path),
-        )
-    )

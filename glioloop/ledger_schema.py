@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import JSON, Text
+from sqlalchemy import JSON, Index, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 
@@ -37,6 +38,7 @@ class CorrectionState(StrEnum):
 
 LEARNT = (CorrectionState.LEARNING, CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """States of a SEG that is taken for a correction, whether a model learnt from it or not."""
+NOT_LEARNT_YET = (CorrectionState.RECEIVED, CorrectionState.LEARNING)
 TAKEN = (CorrectionState.ACCEPTED, CorrectionState.NOT_BETTER)
 """Those of a correction that was learnt from, or tried."""
 
@@ -53,6 +55,11 @@ class DeliveryState(StrEnum):
 
 class Row(MappedAsDataclass, DeclarativeBase, kw_only=True):
     """A row of any table; times are seconds since 1970."""
+
+
+def columns_of(row: Row) -> dict[str, Any]:
+    """Column to value, for a statement."""
+    return {column.key: getattr(row, column.key) for column in type(row).__table__.columns}
 
 
 class InstanceRow(Row):
@@ -94,6 +101,20 @@ class StudyRow(Row):
     expected: Mapped[list[str]] = mapped_column(JSON, default_factory=list)
     """SOP Instance UIDs that the sender says the study has."""
     progress: Mapped[float] = mapped_column(default=0.0)
+
+    @classmethod
+    def unsettled_index(cls) -> Index:
+        """What finds the few studies to be judged among all; tables of earlier versions lack it."""
+        return next(i for i in cls.__table__.indexes if i.name == UNSETTLED)  # type: ignore[attr-defined]
+
+
+UNSETTLED = "studies_unsettled"
+Index(
+    UNSETTLED,
+    StudyRow.study_uid,
+    sqlite_where=StudyRow.settled.is_(False),
+    postgresql_where=StudyRow.settled.is_(False),
+)
 
 
 class PatientRow(Row):

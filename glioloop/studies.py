@@ -301,7 +301,7 @@ class Studies:
     def _show_result_state(self, study_uid: str) -> None:
         """Show a study again as it was before images came that changed nothing."""
         made = self._site.ledger.results(study_uid)[0].result_id
-        states = {d.state for d in self._site.ledger.deliveries() if d.result_id == made}
+        states = self._site.ledger.deliveries_of(made)
         done = states and states <= {DeliveryState.DELIVERED.value}
         state = StudyState.DELIVERED if done else StudyState.SEGMENTED
         reason = self._site.results.report(made).get("without", "")
