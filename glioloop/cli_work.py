@@ -1,4 +1,4 @@
-"""``glioloop serve``, ``check``, ``segment``, ``learn`` and ``version``."""
+"""``glioloop serve``, ``work``, ``check``, ``segment``, ``learn`` and ``version``."""
 
 from __future__ import annotations
 
@@ -17,32 +17,74 @@ from glioloop import settings as configuration
 from glioloop.terminal import ConfigOption, JsonOption, out, show, show_json
 from study.errors import FailedError
 
+NodeOption = Annotated[
+    str | None, typer.Option(help="Name of this process, that no other has.", show_default=False)
+]
+LanesOption = Annotated[
+    str, typer.Option(help="Jobs that are done here: infer, adapt, deliver; or none.")
+]
 PathArgument = Annotated[Path, typer.Argument(help="DICOM files, or a folder of them.")]
 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
-    for command in (serve, check, segment, learn, version):
+    for command in (serve, work, check, segment, learn, version):
         parent.command()(command)
 
 
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    config: ConfigOption = None, node: NodeOption = None, lanes: LanesOption = "infer,adapt,deliver"
+) -> None:
     """Run the service: listener, workers and web page, until it is told to end."""
     from glioloop.service import Service  # noqa: PLC0415 - other commands need not wait for it
 
-    settings = configuration.load(config)
+    service = Service(_settings_of_node(config, node))
+    ending = _ending()
+    service.start(_lanes(lanes))
+    ending.wait()
+    service.stop_listening()
+    _end()
+
+
+def work(
+    config: ConfigOption = None, node: NodeOption = None, lanes: LanesOption = "infer,adapt,deliver"
+) -> None:
+    """Do jobs beside a service that runs here or on another machine, until it is told to end."""
+    from glioloop.work import start  # noqa: PLC0415 - other commands need not wait for it
+
+    settings = _settings_of_node(config, node)
+    ending = _ending()
+    start(settings, _lanes(lanes))
+    ending.wait()
+    _end()
+
+
+def _settings_of_node(config: Path | None, node: str | None) -> configuration.Settings:
+    """Settings of a process that runs until it is told to end, and its log."""
+    given = {} if node is None else {"node": node}
+    settings = configuration.load(config, **given)
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    return settings
+
+
+def _lanes(text: str) -> tuple[str, ...]:
+    """Lanes that a person named, separated by commas; ``none`` is none."""
+    return () if text == "none" else tuple(lane.strip() for lane in text.split(","))
+
+
+def _ending() -> threading.Event:
+    """What is set when this process is told to end."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    service = Service(settings)
-    service.start()
-    ending.wait()
-    service.stop_listening()
+    return ending
+
+
+def _end() -> None:
+    """End; jobs in the middle of a step are left as a crash leaves them: the next start goes on."""
     logging.shutdown()
-    # Jobs in the middle of a step are left as a crash leaves them: the next start goes on there.
     os._exit(0)
 
 

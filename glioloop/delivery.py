@@ -93,6 +93,7 @@ class Deliveries:
                 raise scu.DeliveryError(
                     f"there is no object of {result_id} in the data folder: is it all there?"
                 )
+            jobs.insist_mine()
             self._store(at, files)
         except scu.DeliveryError as error:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
@@ -137,8 +138,10 @@ class Deliveries:
                     )
                     self._show(row.result_id, row.study_uid)
                 elif usual not in queued:
-                    fresh = jobs.fresh_id(usual)
-                    board.start(JOB, row.result_id, row.destination, job_id=fresh)
+                    # The usual id, where it is not spent: the job that is about to queue it under
+                    # that id may just run on another node.
+                    mine = jobs.fresh_id(usual) if board.knows(usual) else usual
+                    board.start(JOB, row.result_id, row.destination, job_id=mine)
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
         """Stop trying, and show it."""

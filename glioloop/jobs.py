@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,10 +30,9 @@ from dbos import (
     StepOptions,
 )
 from dbos import PortableWorkflowError as RecordedError
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from glioloop import database, failures, peers
-from glioloop.peers import insist_mine
 from study.errors import FailedError, GlioloopError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -62,8 +61,8 @@ SETTING = "jobs_url"
 CONNECTIONS = 10
 """Connections to PostgreSQL that the engine of one process keeps."""
 
-AWAY_S, AWAY_PAUSE_S = 3600.0, 2.0
-"""How long a step waits for a database that is away, and how often it asks (s)."""
+insist_mine = peers.as_owner(lambda: None)
+"""Ends this run of a job unless the job is still ours: for what others see, at the last moment."""
 
 _registered: dict[str, Callable[..., None]] = {}
 _lane_of: dict[str, str] = {}
@@ -194,26 +193,7 @@ def step(function: Callable[..., T], *args: Any) -> T:
     from the record as another type. While a database is away, the step waits for it.
     """
     name: StepOptions = {"name": function.__name__}
-    return DBOS.run_step(name, partial(failures.guarded, _as_owner(function), *args))
-
-
-def _as_owner(function: Callable[..., T]) -> Callable[..., T]:
-    """A function that runs only while the job is ours, and once more when a database is back."""
-
-    @wraps(function)
-    def owned(*args: Any) -> T:
-        give_up = time.monotonic() + AWAY_S
-        while True:
-            try:
-                insist_mine()
-                return function(*args)
-            except (database.AwayError, OperationalError, InterfaceError) as error:
-                if time.monotonic() > give_up or not database.is_away(error):
-                    raise
-                logger.warning("%s waits for a database that is away", function.__name__)
-                time.sleep(AWAY_PAUSE_S)
-
-    return owned
+    return DBOS.run_step(name, partial(failures.guarded, peers.as_owner(function), *args))
 
 
 def insist(
@@ -315,6 +295,10 @@ class Board:
         """Last note of a job; empty where there is none of this id."""
         found = self._client.list_workflows(workflow_ids=[job_id], load_input=False)
         return self._job(found[0]).note if found else ""
+
+    def knows(self, job_id: str) -> bool:
+        """Whether there ever was a job of this id."""
+        return bool(self._client.list_workflows(workflow_ids=[job_id], load_input=False))
 
     def cancel(self, job_id: str) -> None:
         """End a job: a step that runs is finished, the next one never starts."""

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from glioloop import database, ledger_arrivals
 from glioloop.ledger_schema import (
     NOT_LEARNT_YET,
+    UNSETTLED,
     CorrectionRow,
     CorrectionState,
     DeliveryRow,
@@ -69,7 +70,7 @@ class Ledger:
         database.say_when_away(self._engine, "the ledger", SETTING)
         self._kind = self._engine.dialect.name
         database.make_tables(self._engine, Row.metadata)
-        StudyRow.unsettled_index().create(self._engine, checkfirst=True)
+        UNSETTLED.create(self._engine, checkfirst=True)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
 
     def close(self) -> None:
@@ -102,6 +103,10 @@ class Ledger:
         """SOP Instance UIDs of a study that ever came, also of what was not kept."""
         query = select(InstanceRow.sop_instance_uid).where(InstanceRow.study_uid == study_uid)
         return set(self._all(query))
+
+    def files(self) -> set[str]:
+        """Paths of all that is kept."""
+        return set(self._all(select(InstanceRow.path).where(InstanceRow.path.is_not(None))))
 
     def count_ignored(self) -> int:
         """How many instances were dropped."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
+from typing import Any
 
 from sqlalchemy import case, func
 from sqlalchemy.orm import Session
@@ -27,6 +29,16 @@ TICK_S = 0.001
 """Least time (s) between the last arrivals of a study. A listener's clock may be behind that of
 another, or be set back; still each image must change what `Ledger.settle` compares."""
 
+_NEW_STUDY = {
+    "state": StudyState.RECEIVING,
+    "reason": "",
+    "settled": False,
+    "judged": "",
+    "request": 0,
+    "overrides": {},
+    "expected": [],
+    "progress": 0.0,
+}
 _FIELDS = (
     "sop_instance_uid",
     "sha256",
@@ -59,9 +71,8 @@ def enter(session: Session, kind: str, arrival: Received) -> bool:
         Whether it is new, or is to be looked at again.
     """
     row = {name: getattr(arrival, name) for name in _FIELDS}
-    path = str(arrival.path) if arrival.path else None
-    statement = database.INSERT[kind](InstanceRow).values(**row, path=path)
-    if not session.execute(statement.on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
+    row["path"] = str(arrival.path) if arrival.path else None
+    if not session.connection().execute(_instance(kind), row).rowcount:
         return _sent_elsewhere(session, arrival)
     if arrival.path is not None and arrival.modality == "SEG":
         _enter_seg(session, kind, arrival)
@@ -72,31 +83,33 @@ def enter(session: Session, kind: str, arrival: Received) -> bool:
 
 def _enter_image(session: Session, kind: str, arrival: Received) -> None:
     """Open the study for judgement, in one statement: two listeners may do so at once."""
-    came = arrival.received_at
-    back = StudyRow.state.in_(LOOKED_AT_AGAIN)
-    later = getattr(func, database.LATER[kind])(StudyRow.last_arrival + TICK_S, came)
-    statement = database.INSERT[kind](StudyRow).values(
-        study_uid=arrival.study_uid,
-        state=StudyState.RECEIVING,
-        last_arrival=came,
-        reason="",
-        settled=False,
-        judged="",
-        request=0,
-        overrides={},
-        expected=[],
-        progress=0.0,
-    )
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[StudyRow.study_uid],
-            set_={
-                "last_arrival": later,
-                "settled": False,
-                "state": case((back, StudyState.RECEIVING), else_=StudyRow.state),
-                "reason": case((back, ""), else_=StudyRow.reason),
-            },
-        )
+    came = {"study_uid": arrival.study_uid, "last_arrival": arrival.received_at}
+    session.connection().execute(_study(kind), {**_NEW_STUDY, **came})
+
+
+@cache
+def _instance(kind: str) -> Any:
+    """Statement that adds an instance which is not there. Made once: it is run for every image."""
+    return database.INSERT[kind](InstanceRow.__table__).on_conflict_do_nothing()
+
+
+@cache
+def _study(kind: str) -> Any:
+    """Statement that adds a study, or opens it again."""
+    table = StudyRow.__table__
+    back = table.c.state.in_(LOOKED_AT_AGAIN)
+    statement = database.INSERT[kind](table)
+    came = statement.excluded.last_arrival
+    return statement.on_conflict_do_update(
+        index_elements=[table.c.study_uid],
+        set_={
+            "last_arrival": getattr(func, database.LATER[kind])(
+                table.c.last_arrival + TICK_S, came
+            ),
+            "settled": False,
+            "state": case((back, StudyState.RECEIVING), else_=table.c.state),
+            "reason": case((back, ""), else_=table.c.reason),
+        },
     )
 
 

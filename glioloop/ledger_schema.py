@@ -102,19 +102,14 @@ class StudyRow(Row):
     """SOP Instance UIDs that the sender says the study has."""
     progress: Mapped[float] = mapped_column(default=0.0)
 
-    @classmethod
-    def unsettled_index(cls) -> Index:
-        """What finds the few studies to be judged among all; tables of earlier versions lack it."""
-        return next(i for i in cls.__table__.indexes if i.name == UNSETTLED)  # type: ignore[attr-defined]
 
-
-UNSETTLED = "studies_unsettled"
-Index(
-    UNSETTLED,
+UNSETTLED = Index(
+    "studies_unsettled",
     StudyRow.study_uid,
     sqlite_where=StudyRow.settled.is_(False),
     postgresql_where=StudyRow.settled.is_(False),
 )
+"""It finds the few studies to be judged among all; a table of an earlier version has none."""
 
 
 class PatientRow(Row):

@@ -14,18 +14,23 @@ import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 from dbos import DBOS
 from dbos._context import get_local_dbos_context
 from dbos._dbos import _get_dbos_instance
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from glioloop import database
 from study.errors import FailedError, RefusedError
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 GRACE_S = 30.0
 """A node whose lock has been free for so long (s) is gone, and its jobs run elsewhere."""
@@ -33,6 +38,9 @@ GRACE_S = 30.0
 EVERY_S = 5.0
 """Between two looks (s). `GRACE_S` is several of them: a live node that lost its session takes its
 lock again within one."""
+
+AWAY_S, AWAY_PAUSE_S = 3600.0, 2.0
+"""How long a step waits for a database that is away, and how often it asks (s)."""
 
 SPACE = "glioloop node"
 """First half of the key of a node's lock."""
@@ -186,6 +194,25 @@ def insist_mine() -> None:
         return
     with system.engine.begin() as connection:
         system._check_owner_txn(connection, context.workflow_id, context.owner_xid)  # noqa: SLF001
+
+
+def as_owner(function: Callable[..., T]) -> Callable[..., T]:
+    """A function that runs only while the job is ours, and once more when a database is back."""
+
+    @wraps(function)
+    def owned(*args: Any) -> T:
+        give_up = time.monotonic() + AWAY_S
+        while True:
+            try:
+                insist_mine()
+                return function(*args)
+            except (database.AwayError, OperationalError, InterfaceError) as error:
+                if time.monotonic() > give_up or not database.is_away(error):
+                    raise
+                logger.warning("%s waits for a database that is away", function.__name__)
+                time.sleep(AWAY_PAUSE_S)
+
+    return owned
 
 
 def _owners() -> set[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,6 +37,8 @@ SEG = "seg.dcm"
 LABEL_MAP = "label-map.dcm"
 """The SEG's outline once more, as a Label Map Segmentation, where a destination wants it so."""
 SR = "report.dcm"
+ATTEMPT = "attempt-"
+"""How the folder of a computation begins, within its result's."""
 ANSWER = "answer.json"
 """Beside an answer: it is sent only while its study has no result."""
 PICTURES = "picture-{:02}.dcm"
@@ -142,9 +146,24 @@ class ResultStore:
     def write(self, result_id: str, name: str, content: bytes) -> Path:
         """Write a file, once: one that is there stays as it is."""
         path = self.path(result_id, name)
-        if not path.is_file():
-            durable.write(path, content)
+        durable.once(path, lambda: content)
         return path
+
+    def attempt(self, result_id: str) -> Path:
+        """A folder of its own for one computation of a result: what `adopt` takes over.
+
+        A node that was taken for dead may still compute; it must not write where another one reads.
+        """
+        return self.path(result_id, f"{ATTEMPT}{uuid.uuid4().hex[:8]}")
+
+    def adopt(self, result_id: str, attempt: Path) -> None:
+        """Make what one computation wrote the result's own, unless there is one already."""
+        if not self.has(result_id, FACTS):
+            for name in (KEPT, LABELS, FACTS):
+                (attempt / name).replace(self.path(result_id, name))
+            durable.sync(attempt.parent)
+        for folder in attempt.parent.glob(f"{ATTEMPT}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def objects(
         self, result_id: str, wanted: Collection[str], encoding: Encoding = "BINARY"

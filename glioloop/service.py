@@ -1,4 +1,4 @@
-"""The whole service in one process: listener, ticker, jobs and web page, wired together.
+"""The whole service in one process: listener, tickers, jobs and web page, wired together.
 
 All that it decides it decides from the ledger and the inbox, so a restart goes on where the last
 process was killed.
@@ -15,32 +15,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from glioloop import (
-    corrections,
-    delivery,
-    durable,
-    failures,
-    inference,
-    jobs,
-    listening,
-    model_import,
-    model_refits,
-    studies,
-)
-from glioloop.corrections import Corrections
-from glioloop.delivery import Deliveries
-from glioloop.judging import JOB, Judge
+from glioloop import durable, failures, inference, jobs, listening, model_import, studies
+from glioloop.arrivals import Arrivals
+from glioloop.judging import Judge
+from glioloop.leader import Leader
 from glioloop.ledger_schema import CorrectionState, StudyState
-from glioloop.model_refits import Refits
 from glioloop.settings import Settings
 from glioloop.site import Site, open_site
-from glioloop.studies import Studies
 from glioloop.web import WebServer, application
+from glioloop.work import Work
 from listener import scp
 from listener.inbox import Inbox, Received
-from study.errors import FailedError, GlioloopError
+from study.errors import GlioloopError
 
 if TYPE_CHECKING:
     from listener.scp import Scp
@@ -76,19 +62,14 @@ class Service:
         self._ending = threading.Event()
         self._look_again: dict[str, tuple[float, float]] = {}
         self.site: Site = open_site(settings)
-        deliveries = self._deliveries = Deliveries(self.site)
-        self._studies = Studies(self.site, deliveries)
+        self._work = Work(self.site)
         self._judge = Judge(self.site)
-        self._corrections = Corrections(self.site, deliveries)
-        jobs.register(JOB, "infer", self._studies.infer)
-        jobs.register(studies.ANSWER, studies.ANSWER_LANE, self._studies.answer)
-        jobs.register(corrections.JOB, "adapt", self._corrections.adapt)
-        self._refits = Refits(self.site)
-        jobs.register(delivery.JOB, "deliver", deliveries.deliver)
-        jobs.register(model_refits.JOB, model_refits.LANE, self._refits.refit)
+        self._arrivals = Arrivals(self.site.ledger)
+        self._leader = Leader(settings.database)
+        self._led = False
 
-    def start(self) -> Ports:
-        """Begin to listen and to work; returns where.
+    def start(self, lanes: tuple[str, ...] = tuple(jobs.LANES)) -> Ports:
+        """Begin to listen, and to work on some lanes; returns where it listens.
 
         Raises
         ------
@@ -97,13 +78,13 @@ class Service:
         """
         settings = self._settings
         least = int(settings.listener.min_free_gib * 2**30)
-        inbox = Inbox(self.site.inbox_folder, min_free_bytes=least)
-        self._restore(inbox)
-        model_import.take_over(settings.data / "models", self.site.models)
-        jobs.run(settings.database, settings.node)
-        self._corrections.resume()
-        self._refits.resume()
-        self._deliveries.resume()
+        name = settings.node_name
+        inbox = Inbox(self.site.inbox_folder, min_free_bytes=least, writer=name)
+        if self._leader.leads():
+            self._restore(inbox)
+            model_import.take_over(settings.data / "models", self.site.models)
+        self._work.begin(lanes)
+        self._lead()
         # A SEG that takes minutes to open must not keep studies waiting.
         self._tickers = [
             threading.Thread(target=self._repeat, args=args, name=args[0].__name__, daemon=True)
@@ -114,7 +95,8 @@ class Service:
         self._web = WebServer(application(self.site, self.wake), settings.web)
         self._scp: Scp = scp.start(listening.config(settings), inbox, self._received, self._is_full)
         ports = Ports(self._scp.port, self._web.start(), self._scp.tls_port)
-        durable.write(settings.data / "ports.json", json.dumps(asdict(ports)).encode())
+        ports_file = f"ports-{name}.json" if settings.shared else "ports.json"
+        durable.write(settings.data / ports_file, json.dumps(asdict(ports)).encode())
         logger.info("DICOM on port %d, web page on http://%s:%d", *self._addresses(ports))
         return ports
 
@@ -130,6 +112,7 @@ class Service:
     def stop(self) -> None:
         """End; what is half done goes on at the next start."""
         self.stop_listening()
+        self._leader.close()
         jobs.stop()
         self.site.ledger.close()
         self.site.models.close()
@@ -144,15 +127,24 @@ class Service:
         self._wake.set()
         self._seg_came.set()
 
+    def _lead(self) -> bool:
+        """Whether this service leads; one that begins to takes up what was left without a job."""
+        leads = self._leader.leads()
+        if leads and not self._led:
+            self._work.resume()
+        self._led = leads
+        return leads
+
     def _restore(self, inbox: Inbox) -> None:
         """Enter what the files say and the ledger lost."""
-        entered = sum(self.site.ledger.enter(received) for received in inbox.scan())
+        known_files = self.site.ledger.files()
+        entered = sum(self.site.ledger.enter(received) for received in inbox.scan(known_files))
         known = {result.result_id for result in self.site.ledger.results()}
         lost = [r for r in self.site.results.finished() if r not in known]
         for result_id in lost:
             studies.enter_result(self.site, result_id)
         if entered:
-            self._deliveries.restore()
+            self._work.deliveries.restore()
         if entered or lost:
             logger.info("entered %d instances and %d results from files", entered, len(lost))
 
@@ -164,15 +156,7 @@ class Service:
         FailedError
             If the ledger cannot be written; the listener then asks the sender to come again.
         """
-        try:
-            fresh = self.site.ledger.enter(received)
-        except SQLAlchemyError as error:
-            # The library's message quotes the row; its type says enough.
-            raise FailedError(
-                f"instance {received.sop_instance_uid} was not entered in the ledger:"
-                f" {type(error).__name__}"
-            ) from error
-        if fresh:
+        if self._arrivals.enter(received):
             self._wake_tickers()
 
     def _is_full(self) -> bool:
@@ -196,7 +180,9 @@ class Service:
 
     def tick(self, now: float) -> None:
         """One look at every study that waits for a decision."""
-        self._studies.give_up(jobs.given_up())
+        if not self._lead():
+            return
+        self._work.studies.give_up(jobs.given_up())
         for study in self.site.ledger.unsettled():
             last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
             if last == study.last_arrival and now < again:
@@ -212,11 +198,13 @@ class Service:
     def take_segs(self, now: float) -> None:
         """One look at every SEG that waits for a decision."""
         del now
+        if not self._leader.leads():
+            return
         for correction in self.site.ledger.corrections(CorrectionState.RECEIVED):
             if self._ending.is_set():
                 return
             try:
-                failures.guarded(self._corrections.take, correction)
+                failures.guarded(self._work.corrections.take, correction)
             except inference.StoppedError:
                 continue  # it is as it was, and is looked at again
             except GlioloopError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,11 +26,14 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from glioloop import database, durable
 from glioloop.settings_dicomweb import Dicomweb, DicomwebDestination
 from glioloop.settings_models import Adaptation, Inference
 from glioloop.settings_network import Delivery, Destination, Listener, Web
 from glioloop.settings_studies import Answers, Completeness, Identification, Scope
 from study.errors import RefusedError
+
+NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 NOT_SETTINGS = frozenset({"GLIOLOOP_CONFIG", "GLIOLOOP_TEST_DATA"})
 """Names in the environment that begin like settings but are none."""
@@ -51,12 +55,14 @@ class Settings(BaseSettings):
     """folder of all that is kept: inbox, results, models, databases; on a local disk"""
     site_secret: SecretStr | None = None
     """secret that patients' keys are made with; null: created once in `<data>/site-secret`"""
-    jobs_url: str | None = None
-    """database of the jobs; null: SQLite in `<data>/jobs.db`"""
+    jobs_url: SecretStr | None = None
+    """database of the jobs; PostgreSQL for several nodes; null: SQLite in `<data>/jobs.db`"""
+    ledger_url: SecretStr | None = None
+    """database of what arrived; null: as `models_url`, in `<data>/ledger.db`"""
     models_url: SecretStr | None = None
-    """database of the patients' models, SQLite or PostgreSQL; null: SQLite in `<data>/models`"""
-    node: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "local"
-    """name of this process among those that share the jobs' database"""
+    """database of patients' models; null: that of the jobs if PostgreSQL, or `<data>/models`"""
+    node: NodeName | None = None
+    """name of this process, no other's; null: `local`, or with PostgreSQL that of the machine"""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR"""
     listener: Listener = Listener()
@@ -100,7 +106,35 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """URL of the jobs' database."""
-        return self.jobs_url or f"sqlite:///{self.data.absolute() / 'jobs.db'}"
+        if self.jobs_url is not None:
+            return self.jobs_url.get_secret_value()
+        return f"sqlite:///{self.data.absolute() / 'jobs.db'}"
+
+    @property
+    def shared(self) -> bool:
+        """Whether several nodes may share the work: the jobs are in PostgreSQL."""
+        return database.kind_of(self.database) == "postgresql"
+
+    @property
+    def ledger_place(self) -> Path | str:
+        """File or URL of the ledger."""
+        return self._place(self.ledger_url, self.data / "ledger.db")
+
+    @property
+    def models_place(self) -> Path | str:
+        """Folder or URL of the models."""
+        return self._place(self.models_url, self.data / "models")
+
+    @property
+    def node_name(self) -> str:
+        """Name of this process among those that share the jobs."""
+        return self.node or (socket.gethostname() if self.shared else "local")
+
+    def _place(self, url: SecretStr | None, alone: Path) -> Path | str:
+        """Where a database is: as given, with the jobs of several nodes, or in the data folder."""
+        if url is not None:
+            return url.get_secret_value()
+        return self.database if self.shared else alone
 
 
 def load(path: Path | None = None, **given: Any) -> Settings:
@@ -202,13 +236,6 @@ def secret_of_site(settings: Settings) -> bytes:
     if settings.site_secret is not None:
         return settings.site_secret.get_secret_value().encode()
     path = settings.data / "site-secret"
-    settings.data.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    # Whole or not at all: a node must not read what another one has only begun to write.
+    durable.once(path, lambda: secrets.token_hex(32).encode() + b"\n")
     return path.read_bytes().strip()

@@ -186,8 +186,12 @@ def open_site(settings: configuration.Settings, *, create: bool = True) -> Site:
     """
     rules = series_rules.load(settings.identification.rules_file)
     data = settings.data
-    ledger = Ledger(data / "ledger.db", create=create)
+    if settings.shared and not data.is_absolute():
+        raise RefusedError(
+            f"the data folder is {data}: where nodes share the jobs, they share this folder too,"
+            " under one absolute path on each machine"
+        )
+    ledger = Ledger(settings.ledger_place, create=create)
     secret = configuration.secret_of_site(settings)
-    url = settings.models_url
-    models = ModelStore(url.get_secret_value() if url else data / "models")
+    models = ModelStore(settings.models_place)
     return Site(settings, secret, ledger, ResultStore(data / "results"), models, rules)

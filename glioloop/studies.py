@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from dicomseg.identity import SEG_KIND
 from glioloop import choice as choosing
 from glioloop import history, inference, jobs, model_forgetting, model_networks, results
 from glioloop.answers import Answers
+from glioloop.database import AwayError
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
@@ -210,8 +212,10 @@ class Studies:
         if recipe["head_number"] != BASE:
             models = site.models.patient(recipe.get("head_owner") or recipe["patient_key"])
             head = json.dumps(dict(models.version(recipe["head_number"]).head))
+        attempt = site.results.attempt(result_id)
         arguments = {
             **self._task_arguments(study_uid, recipe),
+            "folder": str(attempt.absolute()),
             "head": head,
             "options": site.inference_options(recipe["backbone"]),
         }
@@ -223,6 +227,8 @@ class Studies:
             return {"outcome": "failed", "reason": str(error)}
         except GlioloopError as error:
             return {"outcome": "held", "reason": str(error)}
+        jobs.insist_mine()
+        site.results.adopt(result_id, attempt)
         return {"outcome": "done"}
 
     def encode(self, study_uid: str, recipe: Mapping[str, Any]) -> None:
@@ -366,6 +372,7 @@ def _progress(site: Site, study_uid: str) -> Any:
     def tell(part: float) -> None:
         if time.monotonic() - last[0] >= 1.0:
             last[0] = time.monotonic()
-            site.ledger.set_study(study_uid, progress=part)
+            with suppress(AwayError):  # the work goes on, though nobody can see it
+                site.ledger.set_study(study_uid, progress=part)
 
     return tell

@@ -6,20 +6,20 @@
         3f0a...c1/                  SHA-256 of the Study Instance UID, 32 digits
             9be2...07.dcm           SHA-256 of the SOP Instance UID: the first to come
             9be2...07.51aa....dcm   the same SOP Instance UID with other bytes: a variant
-            9be2...07.x3k2.part     being written, or left by a crash
+            9be2...07.51aa....x3k2.n1.part  being written by listener ``n1``, or left by its crash
 
 The files are the truth: a database that lists them can be rebuilt by `Inbox.scan`. No name in the
-tree comes from the sender. One process writes (the listener); any number may read.
+tree comes from the sender. Several listeners, also on several machines, may write at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,12 @@ logger = logging.getLogger(__name__)
 
 MIN_FREE_BYTES = 2 << 30
 """Nothing more is accepted when less than this would remain free on the spool's disk."""
+
+LEFT_BEHIND_S = 86_400.0
+"""A file that is half written for so long (s) was left by a listener that never came back."""
+
+_DIGITS = 32
+"""Of a hash, in the names of files."""
 
 _REMOVED = ".removed"
 """In the name of a study's folder that is being deleted."""
@@ -89,18 +95,25 @@ class Inbox:
         Its folder; made when it does not exist. It holds nothing else.
     min_free_bytes
         What must remain free on its disk.
+    writer
+        Name of the listener, other than that of any that writes at the same time. Letters, digits,
+        hyphens, underscores and dots.
     """
 
-    def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+    def __init__(
+        self, root: Path, min_free_bytes: int = MIN_FREE_BYTES, writer: str = "local"
+    ) -> None:
         self.root = root
         self.min_free_bytes = min_free_bytes
-        self._placing = threading.Lock()
+        self._ending = f".{writer}.part"
         root.mkdir(parents=True, exist_ok=True)
 
     def store(self, data_set: bytes, header: Header, arrival: Arrival) -> Received:
         """Write an instance so that no crash can lose it, and return what it was.
 
-        When this returns, file and folder entry are on the disk.
+        When this returns, file and folder entry are on the disk: under the file's own name, or, if
+        the machine's power fails the next moment, under the one that it was written under, from
+        which `sweep` takes it up.
 
         Parameters
         ----------
@@ -128,9 +141,9 @@ class Inbox:
         repeated = found is not None
         if found is None:
             self._require_space(len(data_set))
-            part = write_part(folder, stem, data_set, header, arrival)
-            found, repeated = self._place(part, folder, stem, sha256)
-        fsync_folder(folder)
+            name = (f"{stem}.{sha256[:_DIGITS]}.", self._ending)
+            part = write_part(folder, name, data_set, header, arrival)
+            found, repeated = _place(part, stem, sha256)
         return received(
             header,
             arrival,
@@ -151,10 +164,16 @@ class Inbox:
         found = [_read(path) for path in self._folder(study_uid).glob("*.dcm")]
         return sorted(found, key=lambda one: (one.received_at, str(one.path)))
 
-    def scan(self) -> Iterator[Received]:
-        """Everything in the spool, from the files alone; a file that cannot be read is logged."""
+    def scan(self, known: Container[str] = ()) -> Iterator[Received]:
+        """Everything in the spool, from the files alone; a file that cannot be read is logged.
+
+        Parameters
+        ----------
+        known
+            Paths that need not be read.
+        """
         for path in sorted(self.root.glob("*/*.dcm")):
-            if _REMOVED in path.parent.name:
+            if _REMOVED in path.parent.name or str(path) in known:
                 continue
             try:
                 yield _read(path)
@@ -174,16 +193,23 @@ class Inbox:
             fsync_folder(self.root)
 
     def sweep(self) -> int:
-        """Remove what a crash left half written or half removed, and return how many.
+        """Take up what a crash left whole, remove what it left half written; how many were removed.
 
-        Only for the process that writes, before it accepts anything.
+        Only for the listener of this inbox's name, before it accepts anything. What others write is
+        theirs, unless it is so old that they must be gone.
         """
-        parts = list(self.root.glob("*/*.part"))
+        old = time.time() - LEFT_BEHIND_S
+        parts = [
+            part
+            for part in self.root.glob("*/*.part")
+            if part.name.endswith(self._ending) or _is_older(part, old)
+        ]
+        parts = [part for part in parts if not _taken_up(part)]
         for part in parts:
-            part.unlink()
+            part.unlink(missing_ok=True)
         doomed = list(self.root.glob(f"*{_REMOVED}*"))
         for folder in doomed:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # another one may remove it too
         if parts or doomed:
             logger.info("removed %d partial files of an earlier run", len(parts) + len(doomed))
         return len(parts) + len(doomed)
@@ -200,19 +226,6 @@ class Inbox:
                 f"{free >> 20} MiB are free on the spool's disk, and {self.min_free_bytes >> 20}"
                 " MiB must remain"
             )
-
-    def _place(self, part: Path, folder: Path, stem: str, sha256: str) -> tuple[Path, bool]:
-        """Give a finished file its name; another association may just have brought the same."""
-        with self._placing:
-            found = _find(folder, stem, sha256)
-            if found is not None:
-                part.unlink()
-                return found, True
-            target = folder / f"{stem}.dcm"
-            if target.exists():
-                target = folder / f"{stem}.{sha256[:32]}.dcm"
-            part.rename(target)
-            return target, False
 
 
 def received(
@@ -245,7 +258,7 @@ def received(
 
 def _hashed(uid: str) -> str:
     """File name that stands for a UID."""
-    return hashlib.sha256(uid.encode()).hexdigest()[:32]
+    return hashlib.sha256(uid.encode()).hexdigest()[:_DIGITS]
 
 
 def _is_variant(path: Path) -> bool:
@@ -253,9 +266,53 @@ def _is_variant(path: Path) -> bool:
     return "." in path.stem
 
 
+def _place(part: Path, stem: str, sha256: str) -> tuple[Path, bool]:
+    """Give a finished file its name; another association may just have brought the same.
+
+    A link, unlike a rename, leaves alone what is there, also where another machine put it.
+
+    Returns
+    -------
+    tuple
+        The file that holds the bytes, and whether it was there before.
+    """
+    folder = part.parent
+    try:
+        for target in (folder / f"{stem}.dcm", folder / f"{stem}.{sha256[:_DIGITS]}.dcm"):
+            with suppress(FileExistsError):
+                os.link(part, target)
+                return target, False
+            found = _find(folder, stem, sha256)
+            if found is not None:
+                return found, True
+    finally:
+        part.unlink()
+    raise FailedError(f"{folder.name}/{stem} in the spool changes while it is read")
+
+
+def _taken_up(part: Path) -> bool:
+    """Give a file its name that a crash left whole; its sender may have been told so."""
+    stem, digest, *_ = f"{part.name}..".split(".")
+    try:
+        found = hashlib.sha256(data_set_of(part)).hexdigest()
+    except (OSError, InvalidDicomError, AttributeError, ValueError):
+        return False  # it ends within its first bytes
+    if len(digest) != _DIGITS or not found.startswith(digest):
+        return False
+    _place(part, stem, found)
+    return True
+
+
+def _is_older(path: Path, moment: float) -> bool:
+    """Whether a file was last written before a moment (epoch s); False for one that is gone."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime < moment
+    return False
+
+
 def _find(folder: Path, stem: str, sha256: str) -> Path | None:
     """The file that already holds these bytes."""
-    variant = folder / f"{stem}.{sha256[:32]}.dcm"
+    variant = folder / f"{stem}.{sha256[:_DIGITS]}.dcm"
     if variant.exists():
         return variant
     first = folder / f"{stem}.dcm"

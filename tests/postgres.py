@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 NOBODY = "nobody"
@@ -21,34 +22,73 @@ def _programs() -> Path:
     return found[-1].parent
 
 
-@contextmanager
-def server(port: int) -> Iterator[str]:
-    """Start one with an empty database; yields its URL."""
-    programs = _programs()
-    # Its socket's path must be short, and another account must get there.
-    folder = Path(tempfile.mkdtemp(prefix="glioloop-pg-", dir="/tmp"))
-    as_whom = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, NOBODY)
-        as_whom = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"]
-    data = folder / "data"
+@dataclass
+class Server:
+    """A PostgreSQL in a folder of its own; it can be crashed and started again."""
 
-    def run(*command: object) -> None:
+    folder: Path
+    host: str
+    port: int
+    prefix: tuple[str, ...] = ()
+    """What its programs are started with, such as ``ip netns exec NAME``."""
+
+    @property
+    def url(self) -> str:
+        """Of its empty database."""
+        return f"postgresql://glioloop@{self.host}:{self.port}/postgres"
+
+    def make(self) -> None:
+        """Prepare its files."""
+        self._run("initdb", "-U", "glioloop", "-A", "trust", "--no-sync")
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = (
+            f"-p {self.port} -c listen_addresses={self.host}"
+            f" -c unix_socket_directories={self.folder}"
+        )
+        self._run("pg_ctl", "-o", options, "-l", self.folder / "log", "-w", "start")
+
+    def crash(self) -> None:
+        """End it as a power failure would."""
+        self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+
+    def _run(self, program: str, *arguments: object) -> None:
+        """Run one of its programs, as an account that may."""
+        as_whom = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
+        given = map(str, ("-D", self.folder / "data", *arguments))
         subprocess.run(
-            [*as_whom, *map(str, command)],
+            [*self.prefix, *as_whom, str(_programs() / program), *given],
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=folder,
+            cwd=self.folder,
         )
 
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+
+@contextmanager
+def cluster(port: int, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> Iterator[Server]:
+    """Start one with an empty database."""
+    # Its socket's path must be short, and another account must get there.
+    folder = Path(tempfile.mkdtemp(prefix="glioloop-pg-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, NOBODY)
+    made = Server(folder, host, port, prefix)
     try:
-        run(programs / "initdb", "-D", data, "-U", "glioloop", "-A", "trust", "--no-sync")
-        run(programs / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+        made.make()
+        made.start()
         try:
-            yield f"postgresql://glioloop@127.0.0.1:{port}/postgres"
+            yield made
         finally:
-            run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+            made.crash()
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def server(port: int) -> Iterator[str]:
+    """Start one with an empty database; yields its URL."""
+    with cluster(port) as made:
+        yield made.url

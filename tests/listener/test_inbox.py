@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_left_out_of_a_scan_and_named(
 
 def test_what_a_crash_left_is_ignored_and_swept_away(inbox: Inbox) -> None:
     kept = keep(inbox, make_instance())
-    (inbox.root / FOLDER / f"{FILE}.k2j4.part").write_bytes(b"half")
+    (inbox.root / FOLDER / f"{FILE}.k2j4.local.part").write_bytes(b"half")
     shutil.copytree(inbox.root / FOLDER, inbox.root / "0123.removed17")
 
     again = Inbox(inbox.root)
@@ -158,6 +159,38 @@ def test_what_a_crash_left_is_ignored_and_swept_away(inbox: Inbox) -> None:
     assert again.sweep() == 3
     assert files(again) == [f"{FOLDER}/{FILE}.dcm"]
     assert again.sweep() == 0
+
+
+def test_what_a_crash_left_whole_gets_its_name(inbox: Inbox) -> None:
+    kept = keep(inbox, make_instance())
+    # The power failed after 0x0000, and with it went the link that was not yet on the disk.
+    part = f"{FILE}.{kept.sha256[:32]}.k2j4.local.part"
+    kept.path.rename(inbox.root / FOLDER / part)
+    cut = inbox.root / FOLDER / f"{FILE}.{'0' * 32}.k2j5.local.part"
+    cut.write_bytes((inbox.root / FOLDER / part).read_bytes()[:-1])
+
+    again = Inbox(inbox.root)
+    assert list(again.scan()) == []
+    assert again.sweep() == 1
+    assert list(again.scan()) == [kept]
+    assert files(again) == [f"{FOLDER}/{FILE}.dcm"]
+
+
+def test_what_another_listener_writes_is_left_alone_until_it_must_be_gone(inbox: Inbox) -> None:
+    keep(inbox, make_instance())
+    theirs = inbox.root / FOLDER / f"{FILE}.{'0' * 32}.k2j4.other.part"
+    theirs.write_bytes(b"half")
+
+    assert Inbox(inbox.root, writer="this").sweep() == 0
+    assert theirs.exists()
+    os.utime(theirs, (0, 0))
+    assert Inbox(inbox.root, writer="this").sweep() == 1
+    assert not theirs.exists()
+
+
+def test_what_is_known_is_not_read_again(inbox: Inbox) -> None:
+    first, second = keep(inbox, make_instance(1)), keep(inbox, make_instance(2))
+    assert list(inbox.scan({str(first.path)})) == [second]
 
 
 def test_half_removed_studies_are_not_scanned(inbox: Inbox) -> None:

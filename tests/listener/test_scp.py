@@ -627,7 +627,7 @@ def test_http_on_the_dicom_port_is_answered_by_an_abort(listen) -> None:
 def test_what_a_crash_left_is_swept_away_at_the_start(listen, tmp_path: Path) -> None:
     folder = tmp_path / "inbox" / ("0" * 32)
     folder.mkdir(parents=True)
-    (folder / "a.b.part").write_bytes(b"half")
+    (folder / "a.b.local.part").write_bytes(b"half")
 
     running = listen()
 
