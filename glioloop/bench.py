@@ -15,7 +15,11 @@ from typing import NamedTuple
 
 from study.errors import RefusedError
 
-GROUPS: Mapping[str, str] = {"seg": "glioloop.bench_seg", "models": "glioloop.bench_models"}
+GROUPS: Mapping[str, str] = {
+    "seg": "glioloop.bench_seg",
+    "models": "glioloop.bench_models",
+    "ingest": "glioloop.bench_ingest",
+}
 """Name of each group, and its module."""
 
 Figures = Mapping[str, float | int | str]

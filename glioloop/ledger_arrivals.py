@@ -72,7 +72,7 @@ def enter(session: Session, kind: str, arrival: Received) -> bool:
     """
     row = {name: getattr(arrival, name) for name in _FIELDS}
     row["path"] = str(arrival.path) if arrival.path else None
-    if not session.connection().execute(_instance(kind), row).rowcount:
+    if session.connection().execute(_instance(kind), row).first() is None:
         return _sent_elsewhere(session, arrival)
     if arrival.path is not None and arrival.modality == "SEG":
         _enter_seg(session, kind, arrival)
@@ -90,7 +90,8 @@ def _enter_image(session: Session, kind: str, arrival: Received) -> None:
 @cache
 def _instance(kind: str) -> Any:
     """Statement that adds an instance which is not there. Made once: it is run for every image."""
-    return database.INSERT[kind](InstanceRow.__table__).on_conflict_do_nothing()
+    table = InstanceRow.__table__
+    return database.INSERT[kind](table).on_conflict_do_nothing().returning(table.c.sha256)
 
 
 @cache
@@ -144,7 +145,8 @@ def _enter_seg(session: Session, kind: str, arrival: Received) -> None:
         label_map={},
         report={},
     )
-    if session.execute(statement.on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
+    added = statement.on_conflict_do_nothing().returning(CorrectionRow.sop_instance_uid)
+    if session.execute(added).first() is not None:
         return
     found = session.get_one(CorrectionRow, arrival.sop_instance_uid, with_for_update=True)
     logger.warning("SEG %s came again with other bytes", arrival.sop_instance_uid)

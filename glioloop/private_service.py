@@ -44,6 +44,8 @@ class Service:
     port: int = field(default_factory=free_port)
     web_port: int = field(default_factory=free_port)
     command: Sequence[str] = (sys.executable, "-m", "glioloop")
+    arguments: Sequence[str] = ()
+    """Of ``serve``, such as ``--lanes none``."""
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -85,7 +87,7 @@ class Service:
         self.configuration.write_text(yaml.safe_dump(self._configuration()))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, "serve", "--config", str(self.configuration)],
+                [*self.command, "serve", *self.arguments, "--config", str(self.configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

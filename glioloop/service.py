@@ -80,6 +80,7 @@ class Service:
         least = int(settings.listener.min_free_gib * 2**30)
         name = settings.node_name
         inbox = Inbox(self.site.inbox_folder, min_free_bytes=least, writer=name)
+        inbox.sweep()
         if self._leader.leads():
             self._restore(inbox)
             model_import.take_over(settings.data / "models", self.site.models)

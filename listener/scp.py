@@ -21,6 +21,7 @@ from listener.limits import Limits
 from listener.presentation import contexts
 from listener.server import OnRefused, Server
 from listener.tls import TlsFiles, server_context
+from listener.waiting import end_waiting, wait_for_events
 from study.errors import FailedError
 
 logger = logging.getLogger(__name__)
@@ -198,6 +199,8 @@ def _events(
         (evt.EVT_CONN_OPEN, number_association),
         (evt.EVT_CONN_OPEN, tune_socket, [config.socket_timeout_s]),
         (evt.EVT_CONN_OPEN, bound_pdus, [config.socket_timeout_s]),
+        (evt.EVT_CONN_OPEN, wait_for_events),
+        (evt.EVT_CONN_CLOSE, end_waiting),
         (evt.EVT_REQUESTED, handlers.handle_admission, [door, tell]),
         (evt.EVT_PDU_RECV, handlers.handle_pdu, [config.limits]),
         (evt.EVT_C_ECHO, handlers.handle_echo),

@@ -102,6 +102,21 @@ def write_instance(folder: Path, instance: Dataset, syntax: str = ExplicitVRLitt
     )
 
 
+ARRIVED_MR = Received(
+    sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
+    sop_instance_uid="1.1.1",
+    series_uid="1.1",
+    study_uid="1",
+    modality="MR",
+    transfer_syntax_uid="1.2.840.10008.1.2.1",
+    calling_ae="SCANNER",
+    called_ae="GLIOLOOP",
+    received_at=100.0,
+    path=Path("a.dcm"),
+    sha256="aa",
+)
+"""An image, as a listener has received it."""
+
 ARRIVED_SEG = Received(
     sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
     sop_instance_uid="",

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_dicom import ARRIVED_MR as MR
 from sqlalchemy.exc import DataError
-from test_ledger import MR
 
 from glioloop.arrivals import Arrivals
 from glioloop.database import AwayError

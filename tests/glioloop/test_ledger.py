@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
+from small_dicom import ARRIVED_MR as MR
 from small_dicom import encode, make_instance
 
 from glioloop.ledger import Ledger
@@ -19,22 +20,9 @@ from glioloop.ledger_schema import (
     StudyState,
 )
 from listener.header import read_header
-from listener.inbox import Arrival, Inbox, Received
+from listener.inbox import Arrival, Inbox
 from study.errors import RefusedError
 
-MR = Received(
-    sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
-    sop_instance_uid="1.1.1",
-    series_uid="1.1",
-    study_uid="1",
-    modality="MR",
-    transfer_syntax_uid="1.2.840.10008.1.2.1",
-    calling_ae="SCANNER",
-    called_ae="GLIOLOOP",
-    received_at=100.0,
-    path=Path("a.dcm"),
-    sha256="aa",
-)
 SEG = replace(MR, sop_instance_uid="1.9.1", modality="SEG", sha256="bb", path=Path("s.dcm"))
 
 

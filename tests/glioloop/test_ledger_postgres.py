@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import postgres
 import pytest
+from small_dicom import ARRIVED_MR as MR
 from sqlalchemy import text
-from test_ledger import MR, SEG
 
 from glioloop.database import AwayError
 from glioloop.ledger import Ledger
@@ -19,6 +20,8 @@ from glioloop.ledger_schema import (
     DeliveryState,
     StudyState,
 )
+
+SEG = replace(MR, sop_instance_uid="1.9.1", modality="SEG", sha256="bb", path=Path("s.dcm"))
 
 
 @pytest.fixture(scope="module")
