@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser test-viewers trials lint evaluate setup system
+.PHONY: demo test test-slow test-browser test-viewers trials lint evaluate evidence setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -11,6 +11,8 @@ PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet
 ARGS ?=
 # Cases with a known answer, for make evaluate DATA="DIR DIR"
 DATA ?=
+# Head label maps, for make evidence
+ANATOMY ?=
 SCREENSHOTS ?=
 
 demo: setup
@@ -41,6 +43,21 @@ trials: setup
 evaluate: setup
 	@test -n "$(DATA)" || { echo "Say where the cases are: make evaluate DATA=DIR" >&2; exit 1; }
 	$(VENV)/bin/glioloop evaluate $(DATA) --log docs/evaluations.jsonl $(ARGS)
+
+# Whether adaptation helps: about an hour on two cores, and goes on where it was. See
+# docs/adaptation-evidence.md. For example: make evidence ANATOMY=LABELMAPS DATA=LONGITUDINAL
+EVIDENCE ?= .evidence
+evidence: setup
+	@test -n "$(ANATOMY)" || { echo "Say where the head label maps are: make evidence ANATOMY=DIR" >&2; exit 1; }
+	$(VENV)/bin/glioloop evidence followups --anatomy "$(ANATOMY)" \
+	  --work $(EVIDENCE)/followups --out docs/adaptation-followups.json $(ARGS)
+	$(VENV)/bin/glioloop evidence centre --anatomy "$(ANATOMY)" \
+	  --work $(EVIDENCE)/centre --out docs/adaptation-centre.json $(ARGS)
+	@test -z "$(DATA)" || \
+	  $(VENV)/bin/glioloop evaluate --adaptation $(DATA) --no-log --json > docs/adaptation-patients.json
+	$(VENV)/bin/glioloop evidence page docs/adaptation-evidence.md \
+	  --followups docs/adaptation-followups.json --centre docs/adaptation-centre.json \
+	  --patients docs/adaptation-patients.json
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -92,6 +92,7 @@ def patient(
     *,
     surgery: bool | None = None,
     scanner_change: bool | None = None,
+    scanner: Scanner | None = None,
 ) -> list[Visit]:
     """Make a patient.
 
@@ -109,6 +110,8 @@ def patient(
         Whether the tumour is taken out between two dates; drawn if None and there are two dates.
     scanner_change
         Whether the scanner changes between two dates; drawn likewise.
+    scanner
+        That the patient is sent to at every date; drawn if None.
 
     Returns
     -------
@@ -119,9 +122,13 @@ def patient(
     ------
     RefusedError
         If there is no date, dates do not ascend, surgery or a change of scanner is wanted with one
-        date, or the map holds no white matter.
+        date or of one scanner, or the map holds no white matter.
     """
     _check(head_map, dates, surgery=surgery, scanner_change=scanner_change)
+    if scanner is not None and scanner_change:
+        raise RefusedError(
+            "one scanner was given, and a change of scanner is wanted: leave one out"
+        )
     several = len(dates) > 1
     years = [(date - dates[0]).days / DAYS_A_YEAR for date in dates]
     head = torch.from_numpy(np.ascontiguousarray(head_map))
@@ -131,6 +138,8 @@ def patient(
     course = planned(head, years, rng, surgery=operated)
     makeup = Makeup.draw(shape, spacing_mm, rng)
     scanners = _scanners(len(dates), rng, change=changed)
+    if scanner is not None:
+        scanners = [scanner] * len(dates)
     seeds = [int(seed) for seed in rng.integers(2**62, size=len(dates))]
     return [
         _visit(head, grid, course, makeup, number, date, scanners[number], spacing_mm, seed)

@@ -32,11 +32,14 @@ class Case:
         An image for each role that there is.
     truth
         Region of `REGIONS` to mask on the grid of T1gd; regions that nobody outlined are absent.
+    patient
+        What the cases of one patient share, as far as their folders tell.
     """
 
     name: str
     volumes: Mapping[Role, Volume]
     truth: Mapping[str, Mask]
+    patient: str = ""
 
 
 def read_cases(folder: Path, label_map: Mapping[int, int] | None = None) -> list[Case]:
@@ -72,7 +75,7 @@ def _known(files: CaseFiles, label_map: Mapping[int, int] | None) -> Case:
     if not labels.geometry.same_grid(volumes[Role.T1GD].geometry):
         raise RefusedError(f"{files.name}: the truth is on another grid than T1gd")
     truth = {name: region(labels.array, name) for name in REGIONS}
-    return Case(Path(files.name).name, volumes, truth)
+    return Case(Path(files.name).name, volumes, truth, files.patient)
 
 
 def _studies(folders: Sequence[Path]) -> list[Case]:
@@ -86,7 +89,8 @@ def _studies(folders: Sequence[Path]) -> list[Case]:
             volumes = {role: to_volume(series) for role, series in chosen.items()}
             mask = study.outlined(volumes[Role.T1GD].geometry)[Tissue.ENHANCING]
             date = str(study.images[0].header.get("StudyDate", ""))
-            cases.append(Case(f"{folder.name} {date}", volumes, {"enhancing": mask}))
+            name = f"{folder.name} {date}"
+            cases.append(Case(name, volumes, {"enhancing": mask}, str(folder)))
     return cases
 
 

@@ -16,8 +16,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from engine.adapt import FitSettings
 from engine.metrics import LesionCount
 from engine.weights import MANIFEST_FILE, shipped
+from glioloop import evaluation_adaptation
 from glioloop.aligned import Aligned
 from glioloop.cases import Case, read_cases
 from glioloop.fine_pass import check_passes
@@ -25,6 +27,7 @@ from glioloop.networks import Networks, Options, Passes, load_networks
 from glioloop.pictures import draw_case
 from glioloop.pipeline import segment_volumes
 from glioloop.scores import OVERALL, CaseScore, compare, mean_dice, plain, totals
+from glioloop.settings_models import Adaptation
 from glioloop.terminal import err
 from study.errors import HeldError, RefusedError
 from study.tissue import REGIONS, Role
@@ -181,6 +184,9 @@ def _evaluate_command(
         Passes, typer.Option(help="The model's grid, a finer one at the tumour, or their mean.")
     ] = "coarse",
     flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
+    adaptation: Annotated[
+        bool, typer.Option("--adaptation", help="Learn from one date, judge at the others.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on cases with a known answer: Dice, HD95, lesions found and invented."""
@@ -189,18 +195,44 @@ def _evaluate_command(
     check_passes(passes, networks.manifest)
     if not no_log:
         append(log, None)  # before an hour's work, not after it
-    scores = []
-    for case in [case for path in paths for case in read_cases(path)]:
-        scores.append(score_case(case, networks, options, pictures))
-        said = scores[-1].problem or f"overall Dice {scores[-1].overall_dice:.2f}"
-        err.print(f"{case.name}: {said}", markup=False, highlight=False, soft_wrap=True)
-    answer = {**facts_of(networks, options), **plain(scores)}
+    cases = [case for path in paths for case in read_cases(path)]
+    found, table = (_adapted if adaptation else _scored)(cases, networks, options, pictures)
+    answer = {**facts_of(networks, options), **found}
     if not no_log:
         append(log, answer)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
-        Console().print(table_of(scores))
+        Console().print(table)
+
+
+def _scored(
+    cases: Sequence[Case], networks: Networks, options: Options, pictures: Path | None
+) -> tuple[dict[str, Any], Table]:
+    """Each case with the base head."""
+    scores = []
+    for case in cases:
+        scores.append(score_case(case, networks, options, pictures))
+        said = scores[-1].problem or f"overall Dice {scores[-1].overall_dice:.2f}"
+        _say(f"{case.name}: {said}")
+    return plain(scores), table_of(scores)
+
+
+def _adapted(
+    cases: Sequence[Case], networks: Networks, options: Options, _pictures: Path | None
+) -> tuple[dict[str, Any], Table]:
+    """Each date of a patient with the head of each other date."""
+    voxels = Adaptation().voxels
+    found = []
+    for one in evaluation_adaptation.transfers(cases, networks, options, FitSettings(), voxels):
+        found.append(one)
+        _say(f"{one.learnt}, judged at {one.judged}: {one.reason}")
+    return evaluation_adaptation.plain(found), evaluation_adaptation.table_of(found)
+
+
+def _say(text: str) -> None:
+    """Tell how far it is, beside the answer."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _distance(mm: float) -> str:

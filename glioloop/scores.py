@@ -141,5 +141,10 @@ def plain(scores: Sequence[CaseScore]) -> dict[str, Any]:
         "totals": {name: asdict(total) for name, total in totals(scores).items()},
         "cases": [{**asdict(score), "overall_dice": score.overall_dice} for score in scores],
     }
+    return without_nan(raw)
+
+
+def without_nan(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as JSON has them: NaN, which it lacks, becomes null."""
     answer: dict[str, Any] = json.loads(json.dumps(raw), parse_constant=lambda _name: None)
     return answer
