@@ -21,6 +21,7 @@ from engine.patches import (
     average,
     blending,
     computed,
+    grown,
     pad_to,
     starts,
 )
@@ -39,6 +40,10 @@ LEFT_RIGHT: Flips = ((), (2,))
 """As it is, and with left and right exchanged, where columns grow towards the patient's left."""
 
 
+MARGIN = 4
+"""Voxels around the brain that a patch of any size holds too, as context."""
+
+
 @dataclass(frozen=True)
 class Patching:
     """How a volume is taken apart and put together again.
@@ -46,9 +51,9 @@ class Patching:
     Parameters
     ----------
     size
-        Of a patch, divisible by the network's stride.
+        Of a patch, divisible by the network's stride. Not looked at where `most_voxels` is given.
     overlap
-        Least part of a patch that it shares with the next.
+        Least part of a patch that it shares with the next; of `size` where patches are larger.
     batch
         Patches in one call.
     blending
@@ -57,14 +62,29 @@ class Patching:
         Mirrorings to average over, each as the axes (0, 1, 2) that are mirrored; ``()`` is none.
     outside
         Value of voxels that are appended where the volume is smaller than a patch.
+    most_voxels
+        Of a patch: the brain is computed in as few patches as this allows, most often in one. None
+        for patches of `size`.
+    multiple
+        Sizes of such patches are multiples of this: the network's stride.
     """
 
     size: Size = (64, 64, 64)
     overlap: float = 0.25
-    batch: int = 2
+    batch: int = 1
     blending: Blending = "gaussian"
     flips: Flips = PLAIN
     outside: float = 0.0
+    most_voxels: int | None = None
+    multiple: int = 8
+
+    def laid_out(self, brain: Mask) -> tuple[Size, float]:
+        """Size of the patches of a brain, and the part of them that neighbours share."""
+        if self.most_voxels is None:
+            return self.size, self.overlap
+        shared = round(self.overlap * max(self.size))
+        size = grown(brain, self.multiple, shared, self.most_voxels, MARGIN)
+        return size, min(shared / max(size), 1.0 - 1.0 / max(size))
 
 
 DEFAULT = Patching()
@@ -110,14 +130,14 @@ def segment(
         If shapes do not fit, an image is not finite, or there is no brain.
     """
     shape = _check(images, brain)
-    padded, at = _prepare(images, brain, patching)
+    padded, at, size = _prepare(images, brain, patching)
 
     def logits(stack: Array) -> Array:
         mirrored = _mirrored(run, stack, patching.flips)
         return _mean_over([head.of_features(features) for features in mirrored])
 
-    answers = computed(logits, padded, at, patching.size, patching.batch, progress)
-    weight = blending(patching.size, patching.blending)
+    answers = computed(logits, padded, at, size, patching.batch, progress)
+    weight = blending(size, patching.blending)
     mean, covered = average(answers, weight, padded.shape[1:])
     if far is None:
         far = [FAR_LOGIT, *[-FAR_LOGIT] * (len(mean) - 1)]
@@ -162,19 +182,17 @@ def features_at(
         As `segment`; also if a voxel lies in no patch, or there is no voxel.
     """
     _check(images, brain)
-    padded, at = _prepare(images, brain, patching)
-    at = _holding(at, voxels, patching.size, brain.shape)
+    padded, at, size = _prepare(images, brain, patching)
+    at = _holding(at, voxels, size, brain.shape)
 
     def mean_features(stack: Array) -> Array:
         return _mean_over(_mirrored(run, stack, patching.flips))
 
-    weight = blending(patching.size, patching.blending)
+    weight = blending(size, patching.blending)
     mass = np.zeros((len(voxels), 1), np.float32)
     total: Array | None = None
-    for start, answer in computed(
-        mean_features, padded, at, patching.size, patching.batch, progress
-    ):
-        here = _inside(voxels, start, patching.size)
+    for start, answer in computed(mean_features, padded, at, size, patching.batch, progress):
+        here = _inside(voxels, start, size)
         k, i, j = (voxels[here] - start).T
         if total is None:
             total = np.zeros((len(voxels), len(answer)), np.float32)
@@ -202,11 +220,12 @@ def _check(images: Array, brain: Mask) -> tuple[int, int, int]:
     return brain.shape
 
 
-def _prepare(images: Array, brain: Mask, patching: Patching) -> tuple[Array, Starts]:
+def _prepare(images: Array, brain: Mask, patching: Patching) -> tuple[Array, Starts, Size]:
     """Pad to a patch where needed, and lay out the patches."""
-    padded: Array = pad_to(images, patching.size, patching.outside)  # type: ignore[assignment]
-    room: Mask = pad_to(brain, patching.size, value=False)  # type: ignore[assignment]
-    return padded, starts(room, patching.size, patching.overlap)
+    size, overlap = patching.laid_out(brain)
+    padded: Array = pad_to(images, size, patching.outside)  # type: ignore[assignment]
+    room: Mask = pad_to(brain, size, value=False)  # type: ignore[assignment]
+    return padded, starts(room, size, overlap), size
 
 
 def _mirrored(run: Callable[[Array], Array], stack: Array, flips: Flips) -> list[Array]:

@@ -61,13 +61,60 @@ def starts(mask: npt.NDArray[np.bool_], patch: Size, overlap: float) -> Starts:
         raise RefusedError(f"a volume of {mask.shape} is smaller than a patch of {patch}: pad it")
     if not mask.any():
         return np.zeros((0, 3), np.int64)
-    axes = []
-    for axis, (size, length) in enumerate(zip(mask.shape, patch, strict=True)):
-        others = tuple(a for a in range(3) if a != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        axes.append(_spread(int(inside[0]), int(inside[-1]) + 1, size, length, overlap))
+    axes = [
+        _spread(*ends, size, length, overlap)
+        for ends, size, length in zip(_box(mask), mask.shape, patch, strict=True)
+    ]
     holding = [at for at in product(*axes) if mask[window(at, patch)].any()]
     return np.array(holding, np.int64)
+
+
+def grown(
+    mask: npt.NDArray[np.bool_], least: int, overlap: int, most_voxels: int, margin: int
+) -> Size:
+    """Size of patches that cover the box of a mask with as few patches as memory allows.
+
+    A brain in one piece is computed once: nothing is computed twice where patches overlap, and each
+    voxel sees all there is around it.
+
+    Parameters
+    ----------
+    mask
+        ``(D, H, W)`` bool, not empty.
+    least
+        Sizes are multiples of this.
+    overlap
+        Voxels that neighbouring patches share on an axis, at least.
+    most_voxels
+        Of one patch.
+    margin
+        Voxels beyond the box on each side, as context.
+
+    Returns
+    -------
+    tuple of int
+        Size of a patch; more than `most_voxels` only where patches so small could not overlap.
+    """
+    lengths = [high - low + 2 * margin for low, high in _box(mask)]
+    counts = [1, 1, 1]
+    while True:
+        sizes = [
+            least * -(-(n + (count - 1) * overlap) // (count * least))
+            for n, count in zip(lengths, counts, strict=True)
+        ]
+        longest = max(range(3), key=lambda axis: sizes[axis])
+        if np.prod(sizes) <= most_voxels or sizes[longest] <= overlap + least:
+            return sizes[0], sizes[1], sizes[2]
+        counts[longest] += 1
+
+
+def _box(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First voxel and the one behind the last, on each axis, of a mask that is not empty."""
+    found = []
+    for axis in range(3):
+        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append((int(inside[0]), int(inside[-1]) + 1))
+    return found
 
 
 def _spread(low: int, high: int, size: int, length: int, overlap: float) -> list[int]:

@@ -17,7 +17,24 @@ def has_bf16(root: Path = Path("/")) -> bool:
     root
         Where ``/proc`` is, for tests.
     """
-    return bool(BF16_FLAGS & set(_text(root / "proc/cpuinfo").split()))
+    return bool(BF16_FLAGS & instructions(root))
+
+
+def instructions(root: Path = Path("/")) -> frozenset[str]:
+    """Names of the processor's abilities; what is compiled for some may not run without them.
+
+    Parameters
+    ----------
+    root
+        Where ``/proc`` is, for tests.
+    """
+    lines = _text(root / "proc/cpuinfo").splitlines()
+    return frozenset(
+        word
+        for line in lines
+        if line.split(":")[0].strip() in ("flags", "Features")
+        for word in line.partition(":")[2].split()
+    )
 
 
 def threads_given(root: Path = Path("/")) -> int:
@@ -33,10 +50,11 @@ def threads_given(root: Path = Path("/")) -> int:
     for _, controllers, group in (line.split(":", 2) for line in lines if line.count(":") >= 2):
         if controllers and "cpu" not in controllers.split(","):
             continue
-        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
         inner = Path(group.lstrip("/"))
-        for folder in (mount / inner, *(mount / up for up in inner.parents), mount):
-            given = min(given, _quota(folder))
+        # Version 1 is mounted under the controllers' names, most often with a link for each.
+        for mount in (root / "sys/fs/cgroup" / name for name in {"", "cpu", controllers}):
+            for folder in (mount / inner, *(mount / up for up in inner.parents)):
+                given = min(given, _quota(folder))
     return max(1, int(given))
 
 

@@ -6,32 +6,46 @@ What comes out is a callable of arrays, so that nothing behind it knows torch or
 from __future__ import annotations
 
 import copy
-import hashlib
-import logging
-import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import nn
 
+from engine.compiled import Compiled
+from engine.network import NetworkConfig
+from engine.portions import in_portions
 from engine.processor import has_bf16, threads_given
 from engine.weights import Model
 from study.errors import FailedError, RefusedError
 
-logger = logging.getLogger(__name__)
-
 Array = npt.NDArray[np.float32]
 Device = Literal["auto", "openvino", "cuda", "torch"]
 Precision = Literal["auto", "bf16", "f32"]
+
+
+ARRAYS = 13
+"""Float32 arrays, of as many channels as the first level has filters, that a call takes in all:
+measured with OpenVINO, on 160x192x160 voxels with 8 filters and on 96x96x96 with 24."""
+CUDA_SHARE = 0.7
+"""Of the free memory of a CUDA device that one call may be planned to take."""
+CUDA_PATCHES = 16
+"""Offered to a CUDA device in one call; it takes as many at once as its memory holds."""
+
+
+def bytes_a_voxel(config: NetworkConfig) -> int:
+    """Memory that a network takes for each voxel of its input."""
+    return ARRAYS * config.filters[0] * np.dtype(np.float32).itemsize
+
+
+def patches_at_once(device: Device) -> int:
+    """Patches in one call that suit a device; a processor has none to spare for a second."""
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    return CUDA_PATCHES if cuda else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +89,7 @@ def compile_backbone(
         ``"auto"`` is CUDA where torch finds it, else OpenVINO. ``"torch"`` is eager torch on the
         processor in float32: the yardstick.
     cache_dir
-        Where the converted network is kept, so that only the first start converts it.
+        Where the compiled network is kept, so that only the first start compiles it.
     threads
         Default: as many as the process is given.
     precision
@@ -84,7 +98,8 @@ def compile_backbone(
     Returns
     -------
     Run
-        For any size that the network's stride divides; the first call with a size takes longer.
+        For any size that the network's stride divides; the first call with a size takes a little
+        longer.
 
     Raises
     ------
@@ -127,15 +142,15 @@ def _ready(
         raise RefusedError("device cuda is configured, but torch finds none: use auto or openvino")
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         name = "f32" if precision == "f32" else "bf16"
-        call = _checked(_cuda(module, name), config.channels_in, config.stride)
+        call = _checked(_cuda(module, config, name), config.channels_in, config.stride)
         return Run(torch.cuda.get_device_name(), name, threads, call)
     if device == "torch":
         torch.set_num_threads(threads)
         call = _checked(_eager(module), config.channels_in, config.stride)
         return Run("torch", "f32", threads, call)
     name = ("bf16" if has_bf16() else "f32") if precision == "auto" else precision
-    network = _converted(module, config.channels_in, 2 * config.stride, key, cache_dir)
-    call = _checked(_OpenVINO(network, name, threads), config.channels_in, config.stride)
+    compiled = Compiled(module, config, key, name, threads, cache_dir)
+    call = _checked(compiled, config.channels_in, config.stride)
     return Run("openvino", name, threads, call)
 
 
@@ -167,7 +182,7 @@ def _eager(module: nn.Module) -> Callable[[Array], Array]:
     return run
 
 
-def _cuda(module: nn.Module, precision: str) -> Callable[[Array], Array]:
+def _cuda(module: nn.Module, config: NetworkConfig, precision: str) -> Callable[[Array], Array]:
     """Run in torch on the CUDA device; normalisation and sums stay in float32."""
     there = copy.deepcopy(module).to("cuda")
 
@@ -178,94 +193,15 @@ def _cuda(module: nn.Module, precision: str) -> Callable[[Array], Array]:
             answer: Array = there(stack).float().cpu().numpy()
         return answer
 
-    return run
-
-
-class _OpenVINO:
-    """A network compiled by OpenVINO, once for each size of input that occurs."""
-
-    def __init__(self, network: openvino.Model, precision: str, threads: int) -> None:
-        self.network = network
-        self.precision = precision
-        self.threads = threads
-        self.core = openvino.Core()
-        self.queues: dict[tuple[int, ...], openvino.AsyncInferQueue] = {}
-
-    def __call__(self, images: Array) -> Array:
-        """One image for each stream; a stack of one has all threads to itself."""
-        streams = min(len(images), self.threads)
-        queue = self._queue((streams, *images.shape[1:]))
-        answers: list[Array] = [np.empty(0, np.float32)] * len(images)
-
-        def keep(request: openvino.InferRequest, index: int) -> None:
-            answers[index] = request.get_output_tensor().data[0].copy()
-
-        queue.set_callback(keep)
-        for index in range(len(images)):
-            queue.start_async([images[index : index + 1]], index)
-        queue.wait_all()
-        return np.stack(answers)
-
-    def _queue(self, key: tuple[int, ...]) -> openvino.AsyncInferQueue:
-        """Compile for (streams, channels, d, h, w), or remember."""
-        if key not in self.queues:
-            streams, *sizes = key
-            self.network.reshape({0: [1, *sizes]})
-            settings: dict[str, Any] = {
-                "INFERENCE_PRECISION_HINT": self.precision,
-                "INFERENCE_NUM_THREADS": self.threads,
-                "NUM_STREAMS": streams,
-            }
-            compiled = self.core.compile_model(self.network, "CPU", settings)
-            self.queues[key] = openvino.AsyncInferQueue(compiled, streams)
-        return self.queues[key]
-
-
-def _converted(
-    module: nn.Module, channels: int, size: int, key: str, cache_dir: Path | None
-) -> openvino.Model:
-    """Convert to OpenVINO, or read what an earlier start kept."""
-    if cache_dir is None:
-        return _convert(module, channels, size)
-    version = hashlib.sha256(f"{key} {openvino.get_version()}".encode()).hexdigest()[:32]
-    kept = cache_dir / version
-    if kept.is_dir():
+    def bounded(images: Array) -> Array:
+        free, _total = torch.cuda.mem_get_info()
+        fitting = int(CUDA_SHARE * free) // (bytes_a_voxel(config) * int(np.prod(images.shape[2:])))
         try:
-            return openvino.Core().read_model(kept / "network.xml")
-        except RuntimeError as error:
-            logger.warning("the kept network %s is converted again: %s", version, error)
-            return _convert(module, channels, size)
-    network = _convert(module, channels, size)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_dir) as folder:
-        partial = Path(folder) / version
-        openvino.save_model(network, partial / "network.xml", compress_to_fp16=False)
-        try:
-            partial.rename(kept)
-        except OSError as error:
-            logger.info("another process kept network %s first: %s", version, error)
-    return network
+            return in_portions(run, images, max(1, fitting), torch.OutOfMemoryError)
+        except torch.OutOfMemoryError as error:
+            raise FailedError(
+                f"the CUDA device has no memory for {images.shape[2:]} voxels at once,"
+                f" {free / 2**30:.1f} GiB were free: end what else uses it, or use openvino"
+            ) from error
 
-
-def _convert(module: nn.Module, channels: int, size: int) -> openvino.Model:
-    """Convert by OpenVINO's own reader of torch modules.
-
-    ``openvino.convert_model`` does the same, but reports each conversion to a public analytics
-    service unless the user opted out on that machine; a hospital's service calls nobody.
-    """
-    module = module.cpu()
-    example = torch.zeros(1, channels, size, size, size)
-    reader = FrontEndManager().load_by_framework("pytorch")
-    with warnings.catch_warnings():
-        # OpenVINO's reader traces; torch 2.13 announces that tracing will go.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        decoder = TorchScriptPythonDecoder(
-            module,
-            example_input=(example,),
-            shared_memory=False,
-            trace_kwargs={"check_trace": False},
-        )
-        network = reader.convert(reader.load(decoder))
-    if network is None:
-        raise FailedError("OpenVINO converted the network to nothing")
-    return network
+    return bounded

@@ -14,6 +14,7 @@ import typer
 
 from glioloop import label_map
 from glioloop import settings as configuration
+from glioloop.mode_names import ModeName
 from glioloop.terminal import ConfigOption, JsonOption, out, show, show_json
 from study.errors import FailedError
 
@@ -102,13 +103,16 @@ def segment(
     path: PathArgument,
     into: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     base: Annotated[bool, typer.Option("--base", help="Without the patient's model.")] = False,
+    mode: Annotated[
+        ModeName | None, typer.Option(help="How thorough inference is. [inference.mode]")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Segment one study or several, without a network: SEG, picture and report for each."""
     from glioloop.offline import Offline  # noqa: PLC0415 - other commands need not wait for it
 
-    reports = Offline(configuration.load(config)).segment(path, into, base=base)
+    reports = Offline(configuration.load(config), mode).segment(path, into, base=base)
     if as_json:
         show_json(reports)
         return

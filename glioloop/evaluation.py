@@ -23,6 +23,7 @@ from glioloop import evaluation_adaptation
 from glioloop.aligned import Aligned
 from glioloop.cases import Case, read_cases
 from glioloop.fine_pass import check_passes
+from glioloop.mode_names import ModeName
 from glioloop.networks import Networks, Options, Passes, load_networks
 from glioloop.pictures import draw_case
 from glioloop.pipeline import segment_volumes
@@ -158,7 +159,7 @@ def facts_of(networks: Networks, options: Options) -> dict[str, Any]:
         "brain_model": brain.version,
         "brain_weights": brain.weights_sha256[:12],
         "spacing_mm": base.spacing_mm,
-        "options": {name: getattr(options, name) for name in ("overlap", "passes", "flips")},
+        "options": {name: getattr(options, name) for name in ("mode", "passes")},
         "precision": networks.backbone.precision,
     }
 
@@ -179,18 +180,21 @@ def _evaluate_command(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for pictures: brain mask, found, truth.")
     ] = None,
-    overlap: Annotated[float, typer.Option(help="Of patches, 0 to below 1.")] = 0.25,
+    mode: Annotated[ModeName, typer.Option(help="How thorough inference is.")] = Options.mode,
     passes: Annotated[
         Passes, typer.Option(help="The model's grid, a finer one at the tumour, or their mean.")
     ] = "coarse",
+<<<<<<< HEAD
     flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
     adaptation: Annotated[
         bool, typer.Option("--adaptation", help="Learn from one date, judge at the others.")
     ] = False,
+=======
+>>>>>>> 8f834e0 (inference.mode: fast, standard, quality; the compiled network is kept for all sizes, behind its hash)
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on cases with a known answer: Dice, HD95, lesions found and invented."""
-    options = Options(overlap=overlap, passes=passes, flips=flips)
+    options = Options(mode=mode, passes=passes)
     networks = load_networks(*model_folders(model, brain), options)
     check_passes(passes, networks.manifest)
     if not no_log:

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.head import Head
-from engine.inference import LEFT_RIGHT, PLAIN, Patching
+from engine.inference import Patching
 from engine.normalisations import normalisation
 from engine.outputs import BRAIN_LABELS, REGION_LABELS, TISSUE_LABELS
-from engine.runtime import Device, Run, compile_backbone, compile_network
+from engine.runtime import (
+    Device,
+    Run,
+    compile_backbone,
+    compile_network,
+    patches_at_once,
+)
 from engine.weights import Manifest, load, shipped
+from glioloop.mode_names import ModeName
+from glioloop.modes import FITTED_VOXELS, MODES
 from study.errors import RefusedError
 
 Passes = Literal["coarse", "fine", "both"]
@@ -20,44 +28,44 @@ Passes = Literal["coarse", "fine", "both"]
 
 @dataclass(frozen=True)
 class Options:
-    """How the network runs; `overlap`, `passes` and `flips` change voxels.
+    """How the network runs; `mode` and `passes` change voxels.
 
     Parameters
     ----------
-    overlap
-        Least part of a patch that it shares with the next.
+    mode
+        How thorough it is (`glioloop.modes`).
     batch
-        Patches in one call.
+        Patches in one call; None for as many as suit the device.
     device, threads
         As for `engine.runtime.compile_backbone`.
     model_folder
         With models in ``base`` and ``brain``; None for the shipped ones.
     cache_folder
-        Where converted networks are kept.
+        Where compiled networks are kept.
     passes
         ``"coarse"`` works on the model's grid. Around what that finds, ``"fine"`` takes the answer
         from a second pass on a finer grid, and ``"both"`` the mean of the logits of the two
         (`glioloop.fine_pass`).
-    flips
-        Average over the head and its mirror image; takes twice as long.
     """
 
-    overlap: float = 0.25
-    batch: int = 2
+    mode: ModeName = "standard"
+    batch: int | None = None
     device: Device = "auto"
     threads: int | None = None
     model_folder: Path | None = None
     cache_folder: Path | None = None
     passes: Passes = "coarse"
-    flips: bool = False
 
     def patching(self, manifest: Manifest) -> Patching:
         """How a volume is taken apart for the model of a manifest."""
+        mode = MODES[self.mode]
         return Patching(
-            overlap=self.overlap,
-            batch=self.batch,
-            flips=LEFT_RIGHT if self.flips else PLAIN,
+            overlap=mode.overlap,
+            batch=self.batch or patches_at_once(self.device),
+            flips=mode.flips,
             outside=manifest.outside_value,
+            most_voxels=FITTED_VOXELS if mode.fitted else None,
+            multiple=manifest.network.stride,
         )
 
 

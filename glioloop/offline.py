@@ -34,6 +34,7 @@ from glioloop.history import study_date
 from glioloop.label_file import labels_to_bytes
 from glioloop.lessons import Lesson
 from glioloop.mask_files import is_mask_file, seg_of_mask
+from glioloop.mode_names import ModeName
 from glioloop.model_groups import groups_of
 from glioloop.models import BASE
 from glioloop.networks import Networks, Options, prepare_networks
@@ -45,13 +46,21 @@ from study.tissue import Role
 
 
 class Offline:
-    """Segmenting and learning from files, with the models of the settings' data folder."""
+    """Segmenting and learning from files, with the models of the settings' data folder.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    settings
+        Where the models are, and how the network runs.
+    mode
+        Instead of the settings' own.
+    """
+
+    def __init__(self, settings: Settings, mode: ModeName | None = None) -> None:
         self._site = open_site(settings)
         self._older: dict[str, Networks] = {}
         self._options = Options(
-            overlap=settings.inference.overlap,
+            mode=mode or settings.inference.mode,
             batch=settings.inference.batch,
             device=settings.inference.device,
             threads=settings.inference.threads,
@@ -241,7 +250,7 @@ def _identity(
         model=f"{manifest.name} {manifest.version}",
         backbone=manifest.backbone_sha256,
         head=head,
-        settings={"overlap": options.overlap},
+        settings={"mode": options.mode},
         request=0,
     )
     return ResultIdentity(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from glioloop.mode_names import ModeName
 from glioloop.settings_part import NotNegative, Part, Positive
 
 
@@ -16,11 +17,11 @@ class Inference(Part):
     device: Literal["auto", "openvino", "cuda", "torch"] = "auto"
     """`auto`, `openvino`, `cuda` or `torch`"""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads; null: as many as there are cores"""
-    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """share of a patch that its neighbour covers too"""
-    batch: Annotated[int, Field(ge=1)] = 2
-    """patches computed at once"""
+    """CPU threads; null: as many as the process is given, by affinity and control groups"""
+    mode: ModeName = "standard"
+    """`fast`, `standard` or `quality`: see docs/speed.md"""
+    batch: Annotated[int, Field(ge=1)] | None = None
+    """patches computed at once; null: as many as suit the device"""
     wall_clock_minutes: Positive = 30
     """min after which an inference that hangs is ended"""
     attempts: Annotated[int, Field(ge=1, le=10)] = 2

@@ -160,7 +160,7 @@ class Site:
         if backbone is not None and backbone != self.manifest()["backbone_sha256"]:
             folder = self.network_folder(backbone)
         return {
-            "overlap": given.overlap,
+            "mode": given.mode,
             "batch": given.batch,
             "device": given.device,
             "threads": given.threads,

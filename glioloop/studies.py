@@ -169,7 +169,7 @@ class Studies:
             model=f"{manifest['name']} {manifest['version']}",
             backbone=backbone,
             head=head,
-            settings={"overlap": options.overlap},
+            settings={"mode": options.mode},
             request=request,
         )
         identity = {

@@ -63,7 +63,7 @@ def open_scene(
     folder: Path, models: Path, command: Sequence[str] = (), **settings: object
 ) -> Iterator[Scene]:
     """A PACS and a service with small networks, both running."""
-    few = {"model_folder": str(models), "overlap": 0.0}
+    few = {"model_folder": str(models), "mode": "fast"}
     service = Service(folder / "service", free_port(), {"inference": few, **settings})
     if command:
         service.command = command

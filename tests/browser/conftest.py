@@ -93,7 +93,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A PACS with OHIF, and the service with its shipped model. The gate stands open."""
     folder = tmp_path_factory.mktemp("clinic")
     command = (sys.executable, str(OPEN_GATE))
-    quick = {"inference": {"overlap": 0.0}}
+    quick = {"inference": {"mode": "fast"}}
     service = Service(folder / "service", free_port(), quick, command=command)
     orthanc = Orthanc(
         folder / "orthanc",

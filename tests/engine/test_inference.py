@@ -171,3 +171,33 @@ def test_no_voxel_and_a_voxel_outside_the_volume_are_refused(
 ) -> None:
     with pytest.raises(RefusedError, match="one or more voxels inside a volume"):
         features_at(twice, images, brain, np.array(voxels), PATCHING)
+
+
+def test_a_brain_that_fits_is_computed_in_one_piece() -> None:
+    calls: list[tuple[int, ...]] = []
+
+    def keep(stack: np.ndarray) -> np.ndarray:
+        calls.append(stack.shape)
+        return stack
+
+    brain = np.zeros((40, 30, 30), bool)
+    brain[3:23, 5:17, 6:10] = True
+    images = np.random.default_rng(0).normal(size=(3, *brain.shape)).astype(np.float32)
+    patching = Patching(most_voxels=10_000, multiple=4)
+    segment(keep, random_head(), images, brain, patching)
+    # 20, 12 and 4 voxels with 4 on each side.
+    assert calls == [(1, 3, 28, 20, 12)]
+
+
+@pytest.mark.parametrize("most", [10_000, 4000, 2000])
+def test_features_agree_with_logits_in_patches_of_any_size(most: int) -> None:
+    rng = np.random.default_rng(1)
+    brain = np.zeros((40, 30, 30), bool)
+    brain[3:23, 5:17, 6:26] = True
+    images = rng.normal(size=(3, *brain.shape)).astype(np.float32)
+    head = random_head()
+    patching = Patching(size=(8, 8, 8), overlap=0.5, most_voxels=most, multiple=4, flips=((), (2,)))
+    voxels = np.argwhere(brain)[::7]
+    logits = segment(with_context, head, images, brain, patching)
+    features = features_at(with_context, images, brain, voxels, patching)
+    np.testing.assert_allclose(head.apply(features), logits[:, *voxels.T].T, atol=1e-5)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine.patches import average, blending, computed, pad_to, starts, window
+from engine.patches import average, blending, computed, grown, pad_to, starts, window
 from study.errors import RefusedError
 
 
@@ -160,3 +160,24 @@ def test_a_callable_sees_batches_and_progress_ends_with_one() -> None:
     assert found == [(0, [0, 2]), (2, [4, 6]), (8, [16, 18])]
     assert seen == [[0, 1, 2, 3], [8, 9]]
     assert told == [pytest.approx(2 / 3), 1.0]
+
+
+@pytest.mark.parametrize(
+    ("box", "most", "expected"),
+    [
+        # 10 and a margin of 2 on each side are 14, which 16 hold.
+        ((10, 10, 10), 16**3, (16, 16, 16)),
+        # 14, 14 and 30 would be 16, 16 and 32; cut in two, with 4 shared, 34 / 2 = 17 is 24.
+        ((10, 10, 26), 16 * 16 * 24, (16, 16, 24)),
+        # Cut in three: 38 / 3 is 16.
+        ((10, 10, 26), 16**3, (16, 16, 16)),
+        # So small that they could not overlap: it takes what it must.
+        ((10, 10, 10), 1, (8, 8, 8)),
+    ],
+)
+def test_patches_grow_until_memory_ends(
+    box: tuple[int, int, int], most: int, expected: tuple[int, int, int]
+) -> None:
+    mask = np.zeros((30, 30, 30), bool)
+    mask[tuple(slice(2, 2 + n) for n in box)] = True
+    assert grown(mask, 8, 4, most, 2) == expected

@@ -56,3 +56,25 @@ class TestThreads:
         self.write(tmp_path / "sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us", quota)
         self.write(tmp_path / "sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "100000")
         assert threads_given(tmp_path) == expected
+
+    def test_the_tightest_group_on_the_way_up_counts(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "proc/self/cgroup", "0::/pod/container/service\n")
+        self.write(tmp_path / "sys/fs/cgroup/pod/cpu.max", "250000 100000\n")
+        self.write(tmp_path / "sys/fs/cgroup/pod/container/cpu.max", "600000 100000\n")
+        self.write(tmp_path / "sys/fs/cgroup/pod/container/service/cpu.max", "max 100000\n")
+        assert threads_given(tmp_path) == 2
+
+    def test_inside_a_container_of_version_1_the_group_is_the_mount(self, tmp_path: Path) -> None:
+        """The path names the group as the host sees it; the container sees its own at the top."""
+        self.write(tmp_path / "proc/self/cgroup", "4:cpu,cpuacct:/docker/0123\n0::/docker/0123\n")
+        self.write(tmp_path / "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "300000\n")
+        self.write(tmp_path / "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
+        assert threads_given(tmp_path) == 3
+
+    def test_affinity_counts_too_which_a_cpuset_narrows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5})
+        self.write(tmp_path / "proc/self/cgroup", "0::/a\n")
+        self.write(tmp_path / "sys/fs/cgroup/a/cpu.max", "600000 100000\n")
+        assert threads_given(tmp_path) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,13 @@ import torch
 from engine.head import Head
 from engine.inference import Patching, segment
 from engine.network import Network, NetworkConfig
-from engine.runtime import Run, compile_backbone, compile_network
+from engine.runtime import (
+    Run,
+    bytes_a_voxel,
+    compile_backbone,
+    compile_network,
+    patches_at_once,
+)
 from engine.weights import Manifest, Model, load, save
 from study.agreement import dice
 from study.errors import RefusedError
@@ -120,26 +128,95 @@ def test_a_whole_network_ends_with_its_own_head(
     np.testing.assert_allclose(found, model.head.apply(expected), atol=1e-4)
 
 
-def test_what_was_converted_is_kept_and_used_again(
+def test_what_was_compiled_is_kept_and_used_again(
     model: Model, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = compile_backbone(model, "openvino", tmp_path / "kept", threads=1)(images)
     (kept,) = (tmp_path / "kept").iterdir()
-    assert {f.name for f in kept.iterdir()} == {"network.xml", "network.bin"}
-    monkeypatch.setattr("engine.runtime._convert", lambda *_: pytest.fail("converted again"))
+    assert kept.suffix == ".compiled"
+    monkeypatch.setattr("engine.compiled.convert", lambda *_: pytest.fail("converted again"))
     second = compile_backbone(model, "openvino", tmp_path / "kept", threads=1)(images)
     assert np.array_equal(first, second)
 
 
-def test_a_broken_kept_network_is_converted_again(
-    model: Model, images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_is_kept_is_for_its_owner_alone(model: Model, tmp_path: Path) -> None:
+    compile_backbone(model, "openvino", tmp_path / "kept", threads=1)
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def spoilt_text(_data: bytes) -> bytes:
+    return b"no network"
+
+
+def spoilt_byte(data: bytes) -> bytes:
+    return data[:200] + bytes([data[200] ^ 1]) + data[201:]
+
+
+def spoilt_end(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def foreign(_data: bytes) -> bytes:
+    """Whole, but no network of this OpenVINO."""
+    content = b"a network of another program"
+    return hashlib.sha256(content).digest() + content
+
+
+@pytest.mark.parametrize("spoil", [spoilt_text, spoilt_byte, spoilt_end, foreign])
+def test_a_kept_network_that_cannot_be_used_is_made_again(
+    model: Model,
+    images: np.ndarray,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[bytes], bytes],
 ) -> None:
     first = compile_backbone(model, "openvino", tmp_path, threads=1)(images)
     (kept,) = tmp_path.iterdir()
-    (kept / "network.xml").write_text("<net")
+    good = kept.read_bytes()
+    kept.write_bytes(spoil(good))
     second = compile_backbone(model, "openvino", tmp_path, threads=1)(images)
     assert np.array_equal(first, second)
-    assert "is converted again" in caplog.text
+    assert "is made again" in caplog.text
+    caplog.clear()
+    compile_backbone(model, "openvino", tmp_path, threads=1)
+    assert caplog.text == ""
+
+
+def test_another_processor_makes_its_own(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_backbone(model, "openvino", tmp_path, threads=1)
+    monkeypatch.setattr("engine.compiled.instructions", lambda: frozenset({"sse2"}))
+    compile_backbone(model, "openvino", tmp_path, threads=1)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_network_that_cannot_be_kept_works_all_the_same(
+    model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    run = compile_backbone(model, "openvino", tmp_path / "file" / "kept", threads=1)
+    assert run(np.zeros((1, 3, 8, 8, 8), np.float32)).shape == (1, 8, 8, 8, 8)
+    assert "is not kept" in caplog.text
+
+
+def test_one_compiled_network_takes_any_size(model: Model, exact: Run) -> None:
+    for shape in ((8, 8, 8), (16, 8, 24), (8, 8, 8)):
+        volume = np.random.default_rng(4).normal(size=(1, 3, *shape)).astype(np.float32)
+        expected = compile_backbone(model, "torch", threads=1)(volume)
+        assert worst(exact(volume), expected) < F32_TOLERANCE
+
+
+def test_memory_grows_with_the_filters_of_the_first_level() -> None:
+    # 13 arrays of 24 filters of 4 bytes.
+    assert bytes_a_voxel(NetworkConfig()) == 1248
+
+
+def test_a_processor_takes_one_patch_at_a_time() -> None:
+    assert patches_at_once("openvino") == patches_at_once("torch") == 1
+    assert patches_at_once("cuda") == 16
 
 
 def test_conversion_reports_to_nobody(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,13 +117,13 @@ def test_every_evaluation_is_kept_in_the_folder_one_works_in(
     monkeypatch.chdir(tmp_path)
     assert run(["--json"], perfect, monkeypatch) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert run(["--flips"], perfect, monkeypatch) == 0
+    assert run(["--mode", "quality"], perfect, monkeypatch) == 0
     lines = [json.loads(t) for t in (tmp_path / "evaluations.jsonl").read_text().splitlines()]
     assert len(lines) == 2
     assert lines[0] == printed
     assert (printed["backbone"], printed["brain_weights"]) == ("a" * 12, "b" * 12)
-    assert printed["options"] == {"overlap": 0.25, "passes": "coarse", "flips": False}
-    assert lines[1]["options"]["flips"] is True
+    assert printed["options"] == {"mode": "standard", "passes": "coarse"}
+    assert lines[1]["options"]["mode"] == "quality"
     assert printed["mean_dice"] == {"overall": 1.0, "enhancing": 1.0}
 
 

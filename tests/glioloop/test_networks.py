@@ -40,10 +40,13 @@ def test_a_model_whose_intensities_are_made_in_an_unknown_way_is_refused(tmp_pat
         load_networks(tumour, brain, Options(device="torch", threads=1))
 
 
-def test_flips_and_overlap_say_how_a_volume_is_taken_apart() -> None:
+def test_a_mode_says_how_a_volume_is_taken_apart() -> None:
     config = NetworkConfig(3, 3, (4, 8))
     manifest = Manifest("tiny", "1", config, 2.0, "n", ("a", "b", "c"), outside_value=-2.5)
-    plain = Options(overlap=0.5, batch=3).patching(manifest)
-    assert (plain.overlap, plain.batch, plain.flips, plain.outside) == (0.5, 3, ((),), -2.5)
+    fast = Options(mode="fast", batch=3).patching(manifest)
+    assert (fast.overlap, fast.batch, fast.flips, fast.outside) == (0.25, 3, ((),), -2.5)
+    assert (fast.most_voxels, fast.multiple) == (262_144, 2)
+    quality = Options(mode="quality", device="openvino").patching(manifest)
+    assert (quality.most_voxels, quality.size, quality.overlap) == (None, (64, 64, 64), 0.5)
     # Columns grow towards the patient's left: the last axis is mirrored.
-    assert Options(flips=True).patching(manifest).flips == ((), (2,))
+    assert (quality.batch, quality.flips) == (1, ((), (2,)))

@@ -16,7 +16,7 @@ CHOICE = Choice(
     {Role.FLAIR: "1.1", Role.T1GD: "1.2", Role.T2: "1.3"},
     {Role.FLAIR: ["1.1.1", "1.1.2"], Role.T1GD: ["1.2.1"], Role.T2: ["1.3.1"]},
 )
-RECIPE = Recipe(CHOICE.id, "m 1", "B1", "base", {"overlap": 0.25}, 0)
+RECIPE = Recipe(CHOICE.id, "m 1", "B1", "base", {"mode": "standard"}, 0)
 
 
 def test_the_order_of_instances_and_roles_does_not_matter() -> None:
@@ -46,7 +46,7 @@ def test_another_choice_has_another_id(instances: dict[Role, list[str]]) -> None
         {"model": "m 2"},
         {"backbone": "B2"},
         {"head": "abababab.1"},
-        {"settings": {"overlap": 0.5}},
+        {"settings": {"mode": "fast"}},
         {"request": 1},
     ],
     ids=lambda change: next(iter(change)),
@@ -56,7 +56,7 @@ def test_whatever_decides_a_result_changes_its_id(change: dict[str, Any]) -> Non
 
 
 def test_the_id_is_the_same_in_every_process() -> None:
-    assert RECIPE.result_id == "3835af3917a549852251ddca5b7ec450"
+    assert RECIPE.result_id == "f660a82cc258c1288048b18c68b6f8de"
 
 
 def test_a_file_is_written_once_and_stays_as_it_is(tmp_path: Path) -> None:

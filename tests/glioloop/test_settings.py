@@ -65,7 +65,7 @@ def test_a_file_may_be_named_by_the_environment(
         ("listener: {ae_title: SEVENTEEN_LETTERS}", "listener.ae_title"),
         ("listener: {ae_title: 'BACK\\SLASH'}", "listener.ae_title"),
         ("destinations: [{name: pacs, host: there, port: 104}]", "destinations.0.ae_title"),
-        ("inference: {overlap: 1.0}", "inference.overlap"),
+        ("inference: {mode: slow}", "inference.mode"),
     ],
 )
 def test_what_is_unknown_or_impossible_is_refused_by_name(
