@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.inference import LEFT_RIGHT, PLAIN, Flips
+from engine.inference import PLAIN, Flips
 from glioloop.mode_names import ModeName
 
 
@@ -35,8 +35,9 @@ FITTED_VOXELS = 64**3
 MODES: Mapping[ModeName, Mode] = {
     "fast": Mode(fitted=True, overlap=0.25, flips=PLAIN),
     "standard": Mode(fitted=False, overlap=0.25, flips=PLAIN),
-    "quality": Mode(fitted=False, overlap=0.5, flips=LEFT_RIGHT),
+    "quality": Mode(fitted=False, overlap=0.75, flips=PLAIN),
 }
-"""A brain in one piece would be quicker still: networks that are trained on patches answer worse in
-it, because everywhere in a patch they see zeros beyond its border (docs/speed.md). Precision is no
-part of a mode. bf16 is used where the processor has it; elsewhere it would be imitated, slowly."""
+"""A brain in one piece would be quicker still, and is worse with networks that are trained on
+patches: in each they see the zeros beyond its border. Mirroring takes twice as long and gained nothing
+(docs/speed.md has both). Precision is no part of a mode: bf16 is used where the processor has it, and
+elsewhere it would be imitated, slowly."""

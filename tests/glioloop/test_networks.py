@@ -47,6 +47,5 @@ def test_a_mode_says_how_a_volume_is_taken_apart() -> None:
     assert (fast.overlap, fast.batch, fast.flips, fast.outside) == (0.25, 3, ((),), -2.5)
     assert (fast.most_voxels, fast.multiple) == (262_144, 2)
     quality = Options(mode="quality", device="openvino").patching(manifest)
-    assert (quality.most_voxels, quality.size, quality.overlap) == (None, (64, 64, 64), 0.5)
-    # Columns grow towards the patient's left: the last axis is mirrored.
-    assert (quality.batch, quality.flips) == (1, ((), (2,)))
+    assert (quality.most_voxels, quality.size, quality.overlap) == (None, (64, 64, 64), 0.75)
+    assert (quality.batch, quality.flips) == (1, ((),))
