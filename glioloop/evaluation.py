@@ -184,13 +184,9 @@ def _evaluate_command(
     passes: Annotated[
         Passes, typer.Option(help="The model's grid, a finer one at the tumour, or their mean.")
     ] = "coarse",
-<<<<<<< HEAD
-    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirror image.")] = False,
     adaptation: Annotated[
         bool, typer.Option("--adaptation", help="Learn from one date, judge at the others.")
     ] = False,
-=======
->>>>>>> 8f834e0 (inference.mode: fast, standard, quality; the compiled network is kept for all sizes, behind its hash)
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on cases with a known answer: Dice, HD95, lesions found and invented."""

@@ -38,6 +38,6 @@ MODES: Mapping[ModeName, Mode] = {
     "quality": Mode(fitted=False, overlap=0.75, flips=PLAIN),
 }
 """A brain in one piece would be quicker still, and is worse with networks that are trained on
-patches: in each they see the zeros beyond its border. Mirroring takes twice as long and gained nothing
-(docs/speed.md has both). Precision is no part of a mode: bf16 is used where the processor has it, and
+patches: in each they see the zeros beyond its border. Mirroring takes twice as long and gained
+nothing (docs/speed.md). Precision is no part of a mode: bf16 is used where the processor has it;
 elsewhere it would be imitated, slowly."""
