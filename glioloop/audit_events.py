@@ -83,12 +83,12 @@ def result(site: Site, made: ResultRow) -> None:
 
 
 def delivery(
-    site: Site, at: Destination, study_uid: str, result_id: str, state: DeliveryState, why: str
+    site: Site, name: str, study_uid: str, result_id: str, state: DeliveryState, why: str
 ) -> None:
     """Objects were taken by an archive, or refused, or nothing more is tried (A.5.3.7)."""
     taking_part = (
         _us(site, RoleId.SOURCE, requestor=True),
-        Participant(at.ae_title, RoleId.DESTINATION, address=at.host),
+        Participant(name, RoleId.DESTINATION, alternative=_place_of(site, name)),
     )
     fine = state is DeliveryState.DELIVERED
     known = [r for r in site.ledger.results(study_uid) if r.result_id == result_id]
@@ -160,6 +160,14 @@ def _acting(site: Site) -> tuple[Participant, ...]:
     user, address = actor()
     us = _us(site, RoleId.APPLICATION, requestor=not user)
     return (Participant(user, requestor=True, address=address), us) if user else (us,)
+
+
+def _place_of(site: Site, name: str) -> str:
+    """AE title or address of a destination; empty when it is no longer in the settings."""
+    for at in site.settings.addressees:
+        if at.name == name:
+            return f"AETITLES={at.ae_title}" if isinstance(at, Destination) else at.url
+    return ""
 
 
 def _study(

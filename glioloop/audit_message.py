@@ -25,7 +25,7 @@ class Outcome(IntEnum):
 class Code:
     """A coded value."""
 
-    value: str
+    code: str
     system: str
     meaning: str
 
@@ -176,12 +176,15 @@ def encoded(message: Message, source: str, site: str = "", at: datetime | None =
         SubElement(event, "EventOutcomeDescription").text = _plain(message.why)
     for participant in message.participants:
         _participant(root, participant)
-    named = {"AuditEnterpriseSiteID": _plain(site)} if site else {}
-    by = SubElement(root, "AuditSourceIdentification", AuditSourceID=_plain(source), **named)
+    named = {"AuditSourceID": _plain(source) or "unknown"}
+    if site:
+        named["AuditEnterpriseSiteID"] = _plain(site)
+    by = SubElement(root, "AuditSourceIdentification", named)
     SubElement(by, "AuditSourceTypeCode", {"csd-code": "4"})  # application server
     for about in message.objects:
         _object(root, about)
-    return tostring(root, encoding="utf-8")
+    line: bytes = tostring(root, encoding="utf-8")
+    return line
 
 
 def _participant(root: Element, participant: Participant) -> None:
@@ -231,13 +234,11 @@ def _code(parent: Element, name: str, code: Code) -> None:
     SubElement(
         parent,
         name,
-        {"csd-code": code.value, "codeSystemName": code.system, "originalText": code.meaning},
+        {"csd-code": code.code, "codeSystemName": code.system, "originalText": code.meaning},
     )
 
 
 def _plain(text: str) -> str:
     """Text of one line without what XML 1.0 forbids; a tag in it is escaped when it is written."""
-    kept = "".join(
-        c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else " " for c in text
-    )
+    kept = "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else " " for c in text)
     return " ".join(kept.split())

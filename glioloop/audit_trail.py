@@ -28,6 +28,11 @@ CURRENT = "audit.log"
 _acting: ContextVar[tuple[str, str]] = ContextVar("acting", default=("", ""))
 
 
+def act_as(user: str) -> None:
+    """Name the person on whose behalf this whole process acts: it is a command of theirs."""
+    _acting.set((user, ""))
+
+
 @contextmanager
 def acting(user: str, address: str = "") -> Iterator[None]:
     """Name the person on whose behalf something is done: an account, or the name of a token."""

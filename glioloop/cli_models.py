@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from glioloop import (
+    audit_events,
     model_changed_ids,
     model_choices,
     model_export,
@@ -23,13 +24,12 @@ from glioloop.cli_patient import (
     IssuerOption,
     Who,
     WhoArgument,
-    account,
     named,
     unless_yes,
 )
 from glioloop.models import PatientModels
 from glioloop.site import Site
-from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
+from glioloop.terminal import ConfigOption, JsonOption, account, look_at, out, show, show_json
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -156,6 +156,7 @@ def export_model(
     if version is None:
         version = found.own(site.manifest()["backbone_sha256"]).number
     record = model_export.export(found.version(version), out_folder)
+    audit_events.export(site, found.patient_key, found.name(version), record["corrections"])
     said = f"head {found.name(version)} is in {out_folder / model_export.HEAD}"
     _say(said, record, as_json=as_json)
 
@@ -227,4 +228,5 @@ def _change(
     """Merge or split two patients, each named by issuer and Patient ID, and say what became."""
     one, other = (model_merging.person(site.secret, issuer, name) for issuer, name in who)
     found = change(site, one, other, account())
+    audit_events.model(site, change.__name__, one.key, "all", {"other": other.key, "by": account()})
     _say(found["said"], found, as_json=as_json)

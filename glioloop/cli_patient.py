@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -56,14 +54,6 @@ def named(site: Site, who: Who) -> PatientModels:
     if who.issuer:
         raise RefusedError("--issuer goes with a Patient ID: give --id too")
     return model_choices.whose(site, who.text) or site.models.find(who.text)
-
-
-def account() -> str:
-    """Who runs this, for the audit."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def unless_yes(text: str, *, yes: bool) -> None:

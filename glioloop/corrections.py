@@ -12,6 +12,7 @@ from dicomseg.facts import SegFacts
 from dicomseg.identity import LABEL_MAP_KIND, series_uid_for, uid_for
 from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, recognise
 from glioloop import (
+    audit_events,
     confinement,
     inference,
     jobs,
@@ -116,6 +117,7 @@ class Corrections:
         self._site.ledger.settle_correction(
             sop_instance_uid, state=CorrectionState.HELD, reason=reason
         )
+        self._audit(sop_instance_uid)
 
     def _settle(
         self, row: CorrectionRow, taught: list[CorrectionRow], fit: Mapping[str, Any]
@@ -134,6 +136,7 @@ class Corrections:
         if not fit["accepted"]:
             state = CorrectionState.NOT_BETTER
             ledger.settle_correction(uid, state=state, reason=reason, report=report, head=None)
+            self._audit(uid)
             return {"state": state}
         assert row.patient_key is not None  # noqa: S101 - it was queued under one
         key, since = PatientKey(row.patient_key), min(one.received_at for one in taught)
@@ -145,7 +148,12 @@ class Corrections:
             # Whoever withdrew it may have done so already; once more changes nothing.
             model_taught.point_elsewhere(self._site.models, key, {uid})
             return {"state": ledger.correction(uid).state}
+        self._audit(uid)
         return {"state": state}
+
+    def _audit(self, sop_instance_uid: str) -> None:
+        """Write down what became of a SEG."""
+        audit_events.correction(self._site, self._site.ledger.correction(sop_instance_uid))
 
     def _again(self, row: CorrectionRow) -> CorrectionRow:
         """A correction as it stands now."""
@@ -232,6 +240,7 @@ class Corrections:
         # The reason may quote what others wrote: it is told on the page, and by the ledger.
         logger.info("SEG %s: %s", row.sop_instance_uid, state.value)
         self._site.ledger.set_correction(row.sop_instance_uid, state=state, reason=reason, **values)
+        self._audit(row.sop_instance_uid)
 
 
 def start_again(site: Site, board: Board, row: CorrectionRow) -> str:

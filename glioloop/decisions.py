@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from glioloop import confinement, label_map, model_taught
+from glioloop import audit_events, confinement, label_map, model_taught
 from glioloop.corrections import start_again
 from glioloop.jobs import Board
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
@@ -86,6 +86,7 @@ def _decide(site: Site, row: CorrectionRow, **values: Any) -> None:
         raise RefusedError(
             f"SEG {row.sop_instance_uid} is no longer {row.state}: it is {now}; look again"
         )
+    audit_events.correction(site, site.ledger.correction(row.sop_instance_uid))
 
 
 def reject(site: Site, sop_instance_uid: str) -> None:
@@ -122,6 +123,7 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
     ledger.set_correction(
         sop_instance_uid, state=CorrectionState.WITHDRAWN, reason="withdrawn by a person", head=None
     )
+    audit_events.correction(site, ledger.correction(sop_instance_uid))
     key = PatientKey(row.patient_key)
     withdrawn = {c.sop_instance_uid for c in ledger.corrections(CorrectionState.WITHDRAWN)}
     used = _point_elsewhere(site, key, withdrawn)

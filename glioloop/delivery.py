@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom
 
-from glioloop import dicomweb, jobs, listening, results
+from glioloop import audit_events, dicomweb, jobs, listening, results
 from glioloop.jobs import Board
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
 from glioloop.settings_dicomweb import DicomwebDestination
@@ -23,6 +23,8 @@ from study.errors import RefusedError
 logger = logging.getLogger(__name__)
 
 JOB = "deliver"
+AUDITED = (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.PARKED)
+"""States in which a delivery ends at its destination, or does not get there."""
 DELIVERED = "delivered"
 """Outcome of a job that brought everything to its destination."""
 
@@ -184,3 +186,5 @@ class Deliveries:
                 updated_at=time.time(),
             )
         )
+        if state in AUDITED:
+            audit_events.delivery(self._site, name, study_uid, result_id, state, reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from glioloop import model_forgetting, model_merging
+from glioloop import audit_events, model_forgetting, model_merging
 from glioloop.model_changed_ids import is_known
 from glioloop.model_groups import key_of_group
 from glioloop.models import BASE, PatientModels
@@ -78,7 +78,7 @@ def use(site: Site, found: PatientModels, what: str, by: str) -> str:
     else:
         site.models.use_group(found.patient_key, wanted, backbone)
     model_merging.note(site.models, "use", found.patient_key, by, what=wanted)
-    return used_name(site, found)
+    return _audited(site, "use", found, by)
 
 
 def roll_back(site: Site, found: PatientModels, by: str) -> str:
@@ -93,7 +93,7 @@ def roll_back(site: Site, found: PatientModels, by: str) -> str:
     found.own(backbone)
     number = site.models.rollback(found.patient_key, backbone)
     model_merging.note(site.models, "rollback", found.patient_key, by, to=number)
-    return used_name(site, found)
+    return _audited(site, "rollback", found, by)
 
 
 def forget(site: Site, found: PatientModels, by: str) -> dict[str, Any]:
@@ -101,5 +101,16 @@ def forget(site: Site, found: PatientModels, by: str) -> dict[str, Any]:
     if found.group:
         removed = site.models.forget(found.patient_key)
         model_merging.note(site.models, "forget", found.patient_key, by, versions=removed)
-        return {"versions": removed}
-    return asdict(model_forgetting.forget(site, found.patient_key, by))
+        gone: dict[str, Any] = {"versions": removed}
+    else:
+        gone = asdict(model_forgetting.forget(site, found.patient_key, by))
+    counts = {name: str(count) for name, count in gone.items()}
+    audit_events.model(site, "forget", found.patient_key, "all", {"by": by, **counts})
+    return gone
+
+
+def _audited(site: Site, action: str, found: PatientModels, by: str) -> str:
+    """Write down that another head is used now, and return its name."""
+    name = used_name(site, found)
+    audit_events.model(site, action, found.patient_key, name, {"by": by})
+    return name

@@ -17,7 +17,7 @@ from typing import Any
 import pydicom
 
 from converter.files import READ_ERRORS
-from glioloop import confinement, inference, jobs, model_networks
+from glioloop import audit_events, confinement, inference, jobs, model_networks
 from glioloop.jobs import Board
 from glioloop.judging import files_of, images
 from glioloop.ledger_schema import TAKEN, CorrectionRow
@@ -178,6 +178,9 @@ def store_head(
         group=before.group,
         began_at=began_at,
     )
+    name = site.models.patient(key).name(made.number)
+    said = {"backbone": backbone, "parent": str(made.parent)}
+    audit_events.model(site, "adapted", key, name, said, made.corrections)
     return made.number
 
 

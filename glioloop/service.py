@@ -15,8 +15,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from glioloop import durable, failures, inference, jobs, listening, model_import, studies
+from glioloop import (
+    audit_events,
+    durable,
+    failures,
+    inference,
+    jobs,
+    listening,
+    model_import,
+    studies,
+)
 from glioloop.arrivals import Arrivals
+from glioloop.audit_syslog import Forwarder
 from glioloop.judging import Judge
 from glioloop.leader import Leader
 from glioloop.ledger_schema import CorrectionState, StudyState
@@ -25,6 +35,7 @@ from glioloop.site import Site, open_site
 from glioloop.web import WebServer, application
 from glioloop.work import Work
 from listener import scp
+from listener.happenings import Happening
 from listener.inbox import Inbox, Received
 from study.errors import GlioloopError
 
@@ -60,6 +71,7 @@ class Service:
         self._settings = settings
         self._wake, self._seg_came = threading.Event(), threading.Event()
         self._ending = threading.Event()
+        self._forwarder: Forwarder | None = None
         self._look_again: dict[str, tuple[float, float]] = {}
         self.site: Site = open_site(settings)
         self._work = Work(self.site)
@@ -94,7 +106,13 @@ class Service:
         for ticker in self._tickers:
             ticker.start()
         self._web = WebServer(application(self.site, self.wake), settings.web)
-        self._scp: Scp = scp.start(listening.config(settings), inbox, self._received, self._is_full)
+        self._scp: Scp = scp.start(
+            listening.config(settings), inbox, self._received, self._is_full, self._happened
+        )
+        if settings.audit.syslog is not None:
+            self._forwarder = Forwarder(self.site.audit, settings.audit.syslog)
+            self._forwarder.start()
+        audit_events.application(self.site, starts=True)
         ports = Ports(self._scp.port, self._web.start(), self._scp.tls_port)
         ports_file = f"ports-{name}.json" if settings.shared else "ports.json"
         durable.write(settings.data / ports_file, json.dumps(asdict(ports)).encode())
@@ -107,6 +125,9 @@ class Service:
         self._wake_tickers()
         self._scp.stop()
         self._web.stop()
+        audit_events.application(self.site, starts=False)
+        if self._forwarder is not None:
+            self._forwarder.stop()
         for ticker in self._tickers:
             ticker.join(5)
 
@@ -159,6 +180,10 @@ class Service:
         """
         if self._arrivals.enter(received):
             self._wake_tickers()
+
+    def _happened(self, what: Happening) -> None:
+        """Something about an association is to be audited."""
+        audit_events.happening(self.site, what)
 
     def _is_full(self) -> bool:
         """Whether the disk is too full to accept more."""

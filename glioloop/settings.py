@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from glioloop import database, durable
+from glioloop.settings_audit import Audit
 from glioloop.settings_dicomweb import Dicomweb, DicomwebDestination
 from glioloop.settings_models import Adaptation, Inference
 from glioloop.settings_network import Delivery, Destination, Listener, Web
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     adaptation: Adaptation = Adaptation()
     delivery: Delivery = Delivery()
     web: Web = Web()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

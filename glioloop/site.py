@@ -16,6 +16,7 @@ from pydicom import Dataset
 from converter import rules as series_rules
 from converter.rules import Rules
 from glioloop import settings as configuration
+from glioloop.audit_trail import AuditTrail
 from glioloop.ledger import Ledger
 from glioloop.models import ModelStore
 from glioloop.results import ResultStore
@@ -43,6 +44,16 @@ class Site:
     results: ResultStore
     models: ModelStore
     rules: Rules
+
+    @property
+    def audit(self) -> AuditTrail:
+        """Where it is written down who did what."""
+        settings, given = self.settings, self.settings.audit
+        folder = settings.data / "audit"
+        if settings.shared:  # locks of files do not reach from one machine to another
+            folder /= settings.node_name
+        source = f"glioloop-{settings.node_name}"
+        return AuditTrail(folder, given.file_mib << 20, source, given.site)
 
     @property
     def inbox_folder(self) -> Path:

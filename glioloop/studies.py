@@ -12,8 +12,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dicomseg.identity import SEG_KIND
+from glioloop import (
+    audit_events,
+    history,
+    inference,
+    jobs,
+    model_forgetting,
+    model_networks,
+    results,
+)
 from glioloop import choice as choosing
-from glioloop import history, inference, jobs, model_forgetting, model_networks, results
 from glioloop.answers import Answers
 from glioloop.database import AwayError
 from glioloop.delivery import Deliveries
@@ -262,6 +270,7 @@ class Studies:
         report = {"study_uid": study_uid, **recipe, **facts}
         store.write(result_id, results.REPORT, json.dumps(report, indent=1).encode())
         enter_result(self._site, result_id)
+        audit_events.result(self._site, self._site.ledger.result(result_id))
         self._site.ledger.set_study(
             study_uid, state=StudyState.SEGMENTED, reason=recipe["without"], progress=1.0
         )

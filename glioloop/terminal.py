@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glioloop import settings as configuration
+from glioloop.audit_trail import act_as
 from glioloop.site import Site, open_site
 
 out = Console()
@@ -23,6 +26,14 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def account() -> str:
+    """Who runs this, for the audit."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 def look_at(config: Path | None) -> Site:
     """The site of the settings, for looking and for a person's decisions.
 
@@ -31,6 +42,7 @@ def look_at(config: Path | None) -> Site:
     RefusedError
         If Glioloop never ran there.
     """
+    act_as(account())
     return open_site(configuration.load(config), create=False)
 
 
