@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-browser test-viewers trials lint evaluate evidence setup system
+.PHONY: demo test test-load test-slow test-browser test-viewers trials lint evaluate evidence setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -13,6 +13,8 @@ ARGS ?=
 DATA ?=
 # Head label maps, for make evidence
 ANATOMY ?=
+# For make test-load: studies of the soak
+LOAD_STUDIES ?= 1000
 SCREENSHOTS ?=
 
 demo: setup
@@ -25,6 +27,10 @@ test: lint
 # What takes minutes: trainings, whole generated patients, the service killed at further moments.
 test-slow: setup
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+# Load, and a soak of LOAD_STUDIES studies; its figures go into docs/load.md. Tens of minutes.
+test-load: setup
+	LOAD_STUDIES=$(LOAD_STUDIES) LOAD_TABLE=1 $(VENV)/bin/python -m pytest -m load tests/load $(ARGS)
 
 # OHIF and the status page in Chromium; npm fetches OHIF. Pictures: SCREENSHOTS=DIR; see docs/ohif.md.
 test-browser: setup .venv.stamp-browser

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from study.errors import RefusedError
@@ -81,6 +82,33 @@ def run(groups: Sequence[str], options: Options) -> Iterator[tuple[Measurement, 
         found: Iterable[Measurement] = importlib.import_module(GROUPS[group]).measurements(options)
         for measurement in found:
             yield measurement, measurement.run()
+
+
+def write_page(page: Path, figures: Figures, begin: str, end: str) -> None:
+    """Put figures into a page as a table, over what stands between two marks.
+
+    Parameters
+    ----------
+    page
+        A document.
+    figures
+        What was measured.
+    begin, end
+        The marks, such as ``<!-- bench ingest: begin -->``.
+
+    Raises
+    ------
+    RefusedError
+        If the page has no such marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    if begin not in text or end not in text:
+        raise RefusedError(f"{page} has no place for the figures: {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    rows = [f"| `{name}` | {value} |" for name, value in figures.items()]
+    table = "\n".join(["| figure | value |", "|---|---|", *rows])
+    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
 
 
 class Taken(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,10 @@ def _bench_command(
     patients: Annotated[
         int, typer.Option(help="Patients in the store of models that is measured.")
     ] = bench.Options.patients,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Document to write one group's table into.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure ours and others' side by side, in one run.
@@ -45,3 +50,8 @@ def _bench_command(
                 out.print(f"  {measurement.name}.{name}  {value}", highlight=False)
     if as_json:
         show_json(found)
+    if page is not None:
+        group = ",".join(groups or ())
+        bench.write_page(
+            page, found, f"<!-- bench {group}: begin -->", f"<!-- bench {group}: end -->"
+        )

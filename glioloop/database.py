@@ -33,14 +33,16 @@ LATER: Mapping[str, str] = {"sqlite": "max", "postgresql": "greatest"}
 CONNECTIONS = 5
 """Connections to PostgreSQL that one process keeps for one purpose; as many again in a rush."""
 
-KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-"""A PostgreSQL that a node has lost gives up its sessions, and what they lock, within 20 s."""
-
-CONNECT_S = 10
-"""s that opening a connection to PostgreSQL may take."""
-
-LOST_MS = 15_000
-"""ms after which what was sent to PostgreSQL, and was not answered, counts as lost."""
+CONNECT_ARGS: Mapping[str, Any] = {
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "connect_timeout": 10,
+}
+"""Of every connection to PostgreSQL: each side notices within 20 s that the other is gone, and what
+the session had locked is free. Seconds; of `tcp_user_timeout`, ms."""
 
 _ALONE = {"sqlite": "begin immediate", "postgresql": "select pg_advisory_xact_lock(4207849484)"}
 _AWAY = ("is locked", "connect", "starting up", "shutting down", "terminating", "server closed")
@@ -119,11 +121,7 @@ def open_engine(
                 pool_pre_ping=True,
                 pool_size=CONNECTIONS,
                 max_overflow=CONNECTIONS,
-                connect_args={
-                    "options": KEEPALIVE,
-                    "connect_timeout": CONNECT_S,
-                    "tcp_user_timeout": LOST_MS,
-                },
+                connect_args=dict(CONNECT_ARGS),
             )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise RefusedError(f"{setting} is no URL of a database: {type(error).__name__}") from error

@@ -60,6 +60,7 @@ POLL_S = 0.5
 SETTING = "jobs_url"
 CONNECTIONS = 10
 """Connections to PostgreSQL that the engine of one process keeps."""
+_FOR_POSTGRESQL: dict[str, Any] = {"connect_args": dict(database.CONNECT_ARGS)}
 
 insist_mine = peers.as_owner(lambda: None)
 """Ends this run of a job unless the job is still ours: for what others see, at the last moment."""
@@ -131,6 +132,7 @@ def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) ->
             log_level="WARNING",
             serializer=DBOSPortableJSONSerializer(),
             sys_db_pool_size=CONNECTIONS,
+            db_engine_kwargs={} if url.startswith("sqlite") else _FOR_POSTGRESQL,
         )
     )
     DBOS.listen_queues(list(lanes))

@@ -152,12 +152,7 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             plain,
             autocommit=True,
-            connect_timeout=database.CONNECT_S,
-            options=f"{database.KEEPALIVE} -c idle_session_timeout=0",
-            keepalives_idle=5,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=database.LOST_MS,
+            **database.CONNECT_ARGS,
         )
     except psycopg.ProgrammingError as error:
         raise RefusedError(f"jobs_url is no URL of a database: {type(error).__name__}") from None

@@ -197,12 +197,29 @@ def open_site(settings: configuration.Settings, *, create: bool = True) -> Site:
     """
     rules = series_rules.load(settings.identification.rules_file)
     data = settings.data
-    if settings.shared and not data.is_absolute():
-        raise RefusedError(
-            f"the data folder is {data}: where nodes share the jobs, they share this folder too,"
-            " under one absolute path on each machine"
-        )
+    if settings.shared:
+        _check_shared(settings)
     ledger = Ledger(settings.ledger_place, create=create)
     secret = configuration.secret_of_site(settings)
     models = ModelStore(settings.models_place)
     return Site(settings, secret, ledger, ResultStore(data / "results"), models, rules)
+
+
+def _check_shared(settings: configuration.Settings) -> None:
+    """Refuse what would go wrong, or be forgotten, where several nodes share the work."""
+    data = settings.data
+    if not data.is_absolute():
+        raise RefusedError(
+            f"the data folder is {data}: where nodes share the jobs, they share this folder too,"
+            " under one absolute path on each machine"
+        )
+    left = {
+        "ledger_url": data / "ledger.db" if settings.ledger_url is None else None,
+        "models_url": data / "models" / "models.db" if settings.models_url is None else None,
+    }
+    for setting, path in left.items():
+        if path is not None and path.is_file():
+            raise RefusedError(
+                f"{path} holds what this installation knew before its jobs were in PostgreSQL, and"
+                f" would be forgotten: copy its tables there and put the file away, or set {setting}"
+            )

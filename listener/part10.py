@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,6 +34,10 @@ _GROUP_LENGTH_ELEMENT = 12
 _GROUP_LENGTH = b"\x02\x00\x00\x00UL\x04\x00"
 _INSTANCE_UID = b"\x02\x00\x03\x00UI"
 """(0002,0000) and (0002,0003), up to the length and the value; little endian, explicit VR."""
+
+
+_SYNCING = ThreadPoolExecutor(64, thread_name_prefix="fsync")
+"""Its threads wait for the disk; they start when they are needed."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,10 @@ def write_part(
         with os.fdopen(handle, "wb", buffering=0) as file:
             _write_all(file.fileno(), PREAMBLE + meta, data_set)
             os.utime(file.fileno(), ns=(arrival.at_ns, arrival.at_ns))
+            # Both at once: a disk takes about as long for the two as for one.
+            entry = _SYNCING.submit(fsync_folder, folder)
             os.fsync(file.fileno())
-        fsync_folder(folder)
+            entry.result()
         unless_finished.pop_all()
     return part
 

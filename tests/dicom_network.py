@@ -76,9 +76,9 @@ def storescp(folder: Path, port: int, *options: str) -> Iterator[None]:
         process.wait(10)
 
 
-def wait_for_port(port: int) -> None:
+def wait_for_port(port: int, seconds: float = 10) -> None:
     """Return when somebody listens on a port of the loopback."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

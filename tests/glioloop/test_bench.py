@@ -90,3 +90,15 @@ def test_each_is_run_in_turn(monkeypatch):
     found = bench.in_turn(3, a=lambda: run("a"), b=lambda: run("b"))
     assert order == ["a", "b", "a", "b", "a", "b"]
     assert found == {"a": (1.0, 0.5), "b": (4.0, 2.0)}
+
+
+def test_figures_are_written_into_their_place_of_a_page(tmp_path):
+    page = tmp_path / "bench.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- b -->\nafter\n")
+    bench.write_page(page, {"x.ours_s": 1.5, "x.ratio": 0.5}, "<!-- a -->", "<!-- b -->")
+    assert page.read_text() == (
+        "before\n<!-- a -->\n| figure | value |\n|---|---|\n"
+        "| `x.ours_s` | 1.5 |\n| `x.ratio` | 0.5 |\n<!-- b -->\nafter\n"
+    )
+    with pytest.raises(RefusedError, match="has no place for the figures: <!-- c -->"):
+        bench.write_page(page, {}, "<!-- c -->", "<!-- b -->")

@@ -9,8 +9,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import postgres
@@ -66,8 +67,9 @@ class Nodes:
     url: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, count: int = 0) -> None:
-        command = [sys.executable, str(self.folder / "run.py"), str(self.folder), self.url]
+    def start(self, name: str, count: int = 0, prefix: tuple[str, ...] = ()) -> None:
+        script = str(self.folder / "run.py")
+        command = [*prefix, sys.executable, script, str(self.folder), self.url]
         with (self.folder / f"{name}.said").open("ab") as said:
             self.processes[name] = subprocess.Popen(
                 [*command, name, str(count)],
@@ -106,6 +108,57 @@ def nodes(server: postgres.Server, tmp_path: Path) -> Iterator[Nodes]:
     with ExitStack() as at_the_end:
         at_the_end.callback(lambda: [made.end(name) for name in list(made.processes)])
         yield made
+
+
+@contextmanager
+def two_hosts(*names: str) -> Iterator[list[tuple[str, ...]]]:
+    """Two network namespaces with a cable between them; what runs a program in each."""
+    run = partial(subprocess.run, check=True)
+    with ExitStack() as at_the_end:
+        prefixes = []
+        for name in names:
+            run(["ip", "netns", "add", name])
+            at_the_end.callback(run, ["ip", "netns", "del", name])
+            prefixes.append(("ip", "netns", "exec", name))
+        run(["ip", "link", "add", "cable", "netns", names[0], "type", "veth",
+             "peer", "name", "cable", "netns", names[1]])  # fmt: skip
+        for number, prefix in enumerate(prefixes, 1):
+            run([*prefix, "ip", "addr", "add", f"10.213.7.{number}/24", "dev", "cable"])
+            run([*prefix, "ip", "link", "set", "lo", "up"])
+            run([*prefix, "ip", "link", "set", "cable", "up"])
+        yield prefixes
+
+
+@pytest.mark.slow
+def test_a_host_whose_cable_is_pulled_is_replaced_and_does_nothing_twice_when_it_is_back(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """Needs root: it makes two hosts of this machine, with a network of their own."""
+    (tmp_path / "run.py").write_text(SCRIPT)
+    names = [f"glioloop-{os.getpid()}-{which}" for which in ("near", "far")]
+    with (
+        two_hosts(*names) as (near, far),
+        postgres.cluster(free_port(), "10.213.7.1", near) as database,
+        ExitStack() as at_the_end,
+    ):
+        nodes = Nodes(tmp_path, database.url)
+        at_the_end.callback(lambda: [nodes.end(name) for name in list(nodes.processes)])
+        (tmp_path / "slow").touch()
+        nodes.start("far", 1, far)
+        nodes.until(1, "compute", "0", "far")
+        nodes.start("near", 0, near)
+        nodes.until(1, "runs", "near")
+        subprocess.run([*near, "ip", "link", "set", "cable", "down"], check=True)
+        (tmp_path / "slow").unlink()  # the far host ends its computation, and cannot ask
+        nodes.until(1, "send", "0", "near")
+        subprocess.run([*near, "ip", "link", "set", "cable", "up"], check=True)
+        nodes.start("later", 3, near)
+        nodes.until(3, "send")
+        time.sleep(10)
+        assert nodes.processes["far"].poll() is None
+        assert counted(nodes, "store") == counted(nodes, "send") == {0: 1, 1: 1, 2: 1}
+        assert nodes.done("compute", "0") == ["compute 0 far", "compute 0 near"]
+        assert nodes.done("store", "0") == ["store 0 near"]
 
 
 def counted(nodes: Nodes, what: str) -> dict[int, int]:

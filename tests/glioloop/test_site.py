@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pydicom import Dataset
 from glioloop import settings
 from glioloop.model_merging import merge, person
 from glioloop.site import Site, open_site
+from study.errors import RefusedError
 
 
 @pytest.fixture
@@ -56,3 +58,37 @@ def test_an_objects_own_id_agrees_or_was_merged(site: Site) -> None:
     assert agrees(other.key, whole=True)
     assert agrees(other.id_key, whole=False)
     assert not agrees(third.key, whole=True)
+
+
+SHARED = "postgresql://glioloop@127.0.0.1:1/jobs"
+
+
+def test_nodes_that_share_jobs_need_one_absolute_folder() -> None:
+    with pytest.raises(RefusedError, match="under one absolute path on each machine"):
+        open_site(settings.load(data=Path("glioloop-data"), jobs_url=SHARED))
+
+
+@pytest.mark.parametrize(
+    ("file", "setting"), [("ledger.db", "ledger_url"), ("models/models.db", "models_url")]
+)
+def test_what_was_known_before_the_jobs_were_shared_is_not_forgotten(
+    tmp_path: Path, file: str, setting: str
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / file).write_bytes(b"")
+    with pytest.raises(RefusedError, match=f"would be forgotten: copy .* or set {setting}"):
+        open_site(settings.load(data=tmp_path, jobs_url=SHARED))
+
+
+def test_a_shared_database_holds_ledger_and_models_too(tmp_path: Path) -> None:
+    alone = settings.load(data=tmp_path)
+    assert (alone.shared, alone.node_name) == (False, "local")
+    assert alone.ledger_place == tmp_path / "ledger.db"
+    assert alone.models_place == tmp_path / "models"
+    together = settings.load(data=tmp_path, jobs_url=SHARED, models_url="sqlite:///m.db")
+    assert together.shared
+    assert together.database == together.ledger_place == SHARED
+    assert together.models_place == "sqlite:///m.db"
+    assert together.node_name == socket.gethostname()
+    assert settings.load(data=tmp_path, jobs_url=SHARED, node="a").node_name == "a"
+    assert "glioloop@" not in repr(together)
