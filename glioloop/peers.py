@@ -26,8 +26,8 @@ from dbos._context import get_local_dbos_context
 from dbos._dbos import _get_dbos_instance
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from glioloop import database
-from study.errors import FailedError, RefusedError
+from glioloop import database, failures
+from study.errors import FailedError, GlioloopError, RefusedError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -91,14 +91,12 @@ class Node:
         """Look, and begin anew where the database was gone."""
         while not self._ending.is_set():
             try:
-                self._look()
-            except psycopg.Error as error:
-                logger.warning(
-                    "the jobs' database cannot be asked who is alive (%s); again in %g s",
-                    type(error).__name__,
-                    EVERY_S,
-                )
-            self._ending.wait(EVERY_S)
+                # Whatever it meets: a node that no longer looks would leave jobs of others undone.
+                failures.guarded(self._look)
+            except GlioloopError as error:
+                logger.warning("who is alive cannot be asked; again in %g s: %s", EVERY_S, error)
+            if self._ending.wait(EVERY_S):
+                return
             with suppress(psycopg.Error, FailedError):
                 self._session.close()
                 self._session = hold(self._url, SPACE, self.name)
@@ -149,11 +147,7 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     """A session of its own, which PostgreSQL ends soon after the network between us did."""
     plain = database.with_driver(url, "jobs_url").replace("+psycopg", "")
     try:
-        return psycopg.connect(
-            plain,
-            autocommit=True,
-            **database.CONNECT_ARGS,
-        )
+        return psycopg.connect(plain, autocommit=True, **database.CONNECT_ARGS)
     except psycopg.ProgrammingError as error:
         raise RefusedError(f"jobs_url is no URL of a database: {type(error).__name__}") from None
     except psycopg.Error as error:
