@@ -220,6 +220,6 @@ def _check_shared(settings: configuration.Settings) -> None:
     for setting, path in left.items():
         if path is not None and path.is_file():
             raise RefusedError(
-                f"{path} holds what this installation knew before its jobs were in PostgreSQL, and"
-                f" would be forgotten: copy its tables there and put the file away, or set {setting}"
+                f"{path} holds what was known here before the jobs were in PostgreSQL, and would be"
+                f" forgotten: copy its tables there and put the file away, or set {setting}"
             )
