@@ -18,6 +18,7 @@ from rich.table import Table
 
 from engine.adapt import FitSettings
 from engine.metrics import LesionCount
+from engine.prior import load_prior
 from engine.weights import MANIFEST_FILE, shipped
 from glioloop import evaluation_adaptation
 from glioloop.aligned import Aligned
@@ -191,12 +192,18 @@ def _evaluate_command(
 ) -> None:
     """Score a model on cases with a known answer: Dice, HD95, lesions found and invented."""
     options = Options(mode=mode, passes=passes)
-    networks = load_networks(*model_folders(model, brain), options)
+    folders = model_folders(model, brain)
+    networks = load_networks(*folders, options)
     check_passes(passes, networks.manifest)
+    if adaptation and pictures is not None:
+        raise RefusedError("--pictures are drawn of the base head: leave out --adaptation")
     if not no_log:
         append(log, None)  # before an hour's work, not after it
     cases = [case for path in paths for case in read_cases(path)]
-    found, table = (_adapted if adaptation else _scored)(cases, networks, options, pictures)
+    if adaptation:
+        found, table = _adapted(cases, networks, options, folders[0])
+    else:
+        found, table = _scored(cases, networks, options, pictures)
     answer = {**facts_of(networks, options), **found}
     if not no_log:
         append(log, answer)
@@ -219,12 +226,13 @@ def _scored(
 
 
 def _adapted(
-    cases: Sequence[Case], networks: Networks, options: Options, _pictures: Path | None
+    cases: Sequence[Case], networks: Networks, options: Options, folder: Path
 ) -> tuple[dict[str, Any], Table]:
     """Each date of a patient with the head of each other date."""
+    settings = FitSettings(prior=load_prior(folder, networks.manifest.backbone_sha256))
     voxels = Adaptation().voxels
     found = []
-    for one in evaluation_adaptation.transfers(cases, networks, options, FitSettings(), voxels):
+    for one in evaluation_adaptation.transfers(cases, networks, options, settings, voxels):
         found.append(one)
         _say(f"{one.learnt}, judged at {one.judged}: {one.reason}")
     return evaluation_adaptation.plain(found), evaluation_adaptation.table_of(found)

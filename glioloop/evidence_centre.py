@@ -77,8 +77,9 @@ class Fitting:
     @property
     def answer(self) -> Path:
         """File of what came of it."""
-        name = list(CURVES).index(self.curve)
-        return self.folder / f"curve-{name}-{self.corrections:02d}.json"
+        number = list(CURVES).index(self.curve)
+        name = f"curve-{number}-{self.corrections:02d}-of-{len(self.judged)}.json"
+        return self.folder / name
 
 
 def cases_of(

@@ -42,6 +42,9 @@ ARMS: Mapping[str, Arm] = {
 }
 """By what the table calls them, in its order. The first is as the service fits, by the defaults."""
 
+FREE = Arm(settings=FitSettings(rungs=("images",), strengths=(0.1, 0.01)))
+"""What a head can reach at most: all of it may move, and hardly a prior holds it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fitter:

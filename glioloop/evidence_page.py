@@ -64,6 +64,7 @@ def followups(found: Found) -> str:
     return "\n\n".join(
         [
             _made_with(found, f"{found['summary']['patients']} patients"),
+            f"![What the error falls by, and the curves of the centre]({FIGURE})",
             _table(("the head", "accepted", *HEADER), rows),
             _table((f"{OURS}: where", *HEADER), [*parts, *regions, *beside]),
             _bars(arms[OURS]["parts"]["all"], arms[OURS]["beside bias"]),

@@ -43,7 +43,7 @@ class Followups:
     field_mm
         Extent of an image (slices, rows, columns).
     voxels
-        Sampled from a corrected date, as the settings have it.
+        Sampled from a corrected date: half of what the settings have, to be done in time.
     smallest_ml
         A region counts at a date where the truth has as much of it.
     harmed
@@ -61,7 +61,7 @@ class Followups:
     held_out: int = 4
     spacing_mm: float = 2.0
     field_mm: tuple[float, float, float] = (200.0, 232.0, 192.0)
-    voxels: int = 40_000
+    voxels: int = 20_000
     smallest_ml: float = 0.5
     harmed: float = 0.02
     resamples: int = 2000
@@ -95,7 +95,7 @@ class Centres:
     target: int = 1
     corrections: tuple[int, ...] = (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70)
     held_out_cases: int = 24
-    voxels: int = 4_000
+    voxels: int = 2_000
     patients: Followups = field(default_factory=lambda: Followups(seed=7026, dates=2))
 
     def plain(self) -> dict[str, Any]:

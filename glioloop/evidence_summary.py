@@ -104,6 +104,8 @@ def plain(summary: Mapping[str, Any]) -> dict[str, Any]:
             given = asdict(given)
         if isinstance(given, Mapping):
             return {name: value(one) for name, one in given.items()}
+        if isinstance(given, list):
+            return [value(one) for one in given]
         if isinstance(given, float):
             return round(given, 4) if math.isfinite(given) else None
         return given

@@ -12,12 +12,14 @@ from rich.console import Console
 
 from engine.network import NetworkConfig
 from engine.weights import Manifest, shipped
-from glioloop import cli, evaluation
+from glioloop import cli, evaluation, evaluation_adaptation
 from glioloop.cases import Case
 from glioloop.evaluation import append, model_folders, score_case, table_of
+from glioloop.evaluation_adaptation import Transfer
 from glioloop.kept import Kept
 from glioloop.networks import Networks, Options
 from glioloop.pipeline import Segmentation
+from glioloop.scores import compare
 from study.errors import HeldError, RefusedError
 from study.tissue import Role
 from study.volume import Geometry, Volume
@@ -166,3 +168,28 @@ def test_a_model_is_a_folder_of_its_own_or_beside_a_brain_model(tmp_path: Path) 
         tmp_path / "other" / "base",
         shipped("brain"),
     )
+
+
+def test_adaptation_is_judged_and_kept_likewise(
+    perfect: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    region = compare(perfect, np.zeros(GEOMETRY.shape, np.uint8))
+    one = Transfer("X 1998", "X 1999", True, "accepted: it is better", region, region)
+    monkeypatch.setattr(evaluation, "load_prior", lambda _folder, _backbone: None)
+    monkeypatch.setattr(evaluation_adaptation, "transfers", lambda *_args: iter([one]))
+    monkeypatch.chdir(tmp_path)
+    assert run(["--adaptation", "--json"], perfect, monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "X 1998, judged at X 1999: accepted: it is better" in printed.err
+    answer = json.loads(printed.out)
+    assert answer["transfers"][0]["base"]["enhancing"]["hausdorff95_mm"] is None
+    assert answer["model"] == "7"
+    assert json.loads(Path("evaluations.jsonl").read_text()) == answer
+
+
+def test_pictures_are_not_drawn_of_adaptation(
+    perfect: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["--adaptation", "--pictures", "p"], perfect, monkeypatch) == 2
+    assert "leave out --adaptation" in capsys.readouterr().err
