@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glioloop import overview
+from glioloop import cli_watch, overview
 from glioloop.jobs import Board
 from glioloop.name_values import pairs
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
@@ -15,11 +15,12 @@ from study.errors import RefusedError
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or of a study.")]
 
-app = typer.Typer(help="Jobs: list, show, retry, cancel.", no_args_is_help=True)
+app = typer.Typer(help="Jobs: list, show, watch, retry, cancel.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
+    cli_watch.register(app)
     parent.add_typer(app, name="jobs")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from acceptance.scene import Scene, wait_for
 from browser.clinic import Window, outcome, result_of
 from browser.desk_scene import open_desk
 from browser.test_status_page import with_a_nameless_segment
-from glioloop.demo_studies import Study
+from engine.phantom import phantom_head
+from glioloop.demo_studies import Study, read_studies
 from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.phantom import write_study
 from glioloop.private_orthanc import VIEWER_AET, storescu
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
-PATIENCE_MS = 240_000
+PATIENCE_MS = 400_000
 """Longest wait: other tests may keep the machine busy."""
 
 
@@ -33,6 +36,16 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A PACS that sends nothing by itself, and a service."""
     with open_desk(tmp_path_factory.mktemp("ward")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory: pytest.TempPathFactory) -> list[Study]:
+    """Two coarse studies of a phantom patient, which are aligned quickly."""
+    folder, first = tmp_path_factory.mktemp("visits"), dt.datetime(2026, 1, 14, 9, tzinfo=dt.UTC)
+    for number in (1, 2):
+        head = phantom_head(1, spacing_mm=3.0)
+        write_study(folder / str(number), head, 1, number, first + dt.timedelta(days=60 * number))
+    return read_studies([folder])
 
 
 @pytest.fixture
@@ -77,9 +90,9 @@ def without_a_name_for_t2(study: Study, folder: Path) -> list[Path]:
 
 
 def test_a_study_is_segmented_taught_and_rolled_back(
-    ward: Scene, patient: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
+    ward: Scene, visits: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
 ) -> None:
-    study = patient[0]
+    study = visits[0]
     assert storescu(ward.orthanc, study.files).returncode == 0
     uid = study.study_uid
     page.goto(
@@ -126,9 +139,9 @@ def test_a_study_is_segmented_taught_and_rolled_back(
 
 
 def test_a_held_study_is_resolved_with_the_keyboard_alone(
-    ward: Scene, patient: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
+    ward: Scene, visits: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
 ) -> None:
-    study = patient[1]
+    study = visits[1]
     files = without_a_name_for_t2(study, tmp_path)
     assert storescu(ward.orthanc, files).returncode == 0
     desk(ward, page, f"studies/{study.study_uid}")
