@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glioloop.settings_dicomweb import DicomwebDestination
+from glioloop.settings_dicomweb import DicomwebServer
 from listener.dicomweb import Server
 from listener.scu import DeliveryError
 
 
-def server(destination: DicomwebDestination) -> Server:
-    """A destination, with its secrets, which are read each time: they may be changed at any time.
+def server(at: DicomwebServer) -> Server:
+    """An archive, with its secrets, which are read each time: they may be changed at any time.
 
     Raises
     ------
@@ -18,12 +18,12 @@ def server(destination: DicomwebDestination) -> Server:
         If a secret cannot be read now.
     """
     return Server(
-        url=destination.url,
-        user=destination.user,
-        password=_secret(destination.password_file),
-        token=_secret(destination.token_file),
-        authorities=destination.authorities,
-        timeout_s=destination.timeout_seconds,
+        url=at.url,
+        user=at.user,
+        password=_secret(at.password_file),
+        token=_secret(at.token_file),
+        authorities=at.authorities,
+        timeout_s=at.timeout_seconds,
     )
 
 

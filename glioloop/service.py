@@ -27,6 +27,7 @@ from glioloop import (
 )
 from glioloop.arrivals import Arrivals
 from glioloop.audit_syslog import Forwarder
+from glioloop.fetching import Fetcher
 from glioloop.judging import Judge
 from glioloop.leader import Leader
 from glioloop.ledger_schema import CorrectionState, StudyState
@@ -99,9 +100,17 @@ class Service:
         self._work.begin(lanes)
         self._lead()
         # A SEG that takes minutes to open must not keep studies waiting.
+        archives = settings.dicomweb.archives
+        given = self.site, inbox, self._received, self._may_fetch
+        fetchers = [Fetcher(archive, *given) for archive in archives]
+        looks: list[tuple[Callable[[float], None], threading.Event]] = [
+            (self.tick, self._wake),
+            (self.take_segs, self._seg_came),
+            *((fetcher.look, threading.Event()) for fetcher in fetchers),
+        ]
         self._tickers = [
             threading.Thread(target=self._repeat, args=args, name=args[0].__name__, daemon=True)
-            for args in ((self.tick, self._wake), (self.take_segs, self._seg_came))
+            for args in looks
         ]
         for ticker in self._tickers:
             ticker.start()
@@ -184,6 +193,10 @@ class Service:
     def _happened(self, what: Happening) -> None:
         """Something about an association is to be audited."""
         audit_events.happening(self.site, what)
+
+    def _may_fetch(self) -> bool:
+        """Whether studies are fetched from archives now, and by this service."""
+        return self._leader.leads() and not self._is_full() and not self._ending.is_set()
 
     def _is_full(self) -> bool:
         """Whether the disk is too full to accept more."""

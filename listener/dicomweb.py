@@ -89,7 +89,7 @@ def store(server: Server, paths: Sequence[Path]) -> None:
         If it refused at least one file for good, and accepted all the others.
     """
     refused: list[str] = []
-    with _client(server) as client:
+    with connected(server) as client:
         for path in paths:
             refused += _store(client, server, path)
     if refused:
@@ -106,8 +106,8 @@ def verify(server: Server) -> None:
     DeliveryError
         If it does not.
     """
-    with _client(server) as client:
-        answer = _asked(
+    with connected(server) as client:
+        answer = request(
             client, server, "GET", "/studies", params={"limit": "1"}, headers={"Accept": JSON}
         )
     if not answer.is_success:
@@ -122,7 +122,7 @@ def _store(client: httpx.Client, server: Server, path: Path) -> list[str]:
     except OSError as error:
         raise DeliveryError(f"{path.name} cannot be read ({error})") from error
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
-    answer = _asked(
+    answer = request(
         client,
         server,
         "POST",
@@ -160,17 +160,17 @@ def _told(answer: httpx.Response) -> dict[str, Any] | None:
 
 def _reason(item: dict[str, Any]) -> tuple[str, int]:
     """Which object failed, and why."""
-    uid = _first(item, REFERENCED_UID)
-    return str(uid or "an object"), int(_first(item, WHY) or statuses.CANNOT_UNDERSTAND)
+    uid = first_value(item, REFERENCED_UID)
+    return str(uid or "an object"), int(first_value(item, WHY) or statuses.CANNOT_UNDERSTAND)
 
 
-def _first(item: dict[str, Any], tag: str) -> Any:
+def first_value(item: dict[str, Any], tag: str) -> Any:
     """First value of an attribute in DICOM JSON (PS3.18 annex F); None where there is none."""
     return next(iter(item.get(tag, {}).get("Value", [])), None)
 
 
 @contextmanager
-def _client(server: Server) -> Iterator[httpx.Client]:
+def connected(server: Server) -> Iterator[httpx.Client]:
     """A connection to a server; it follows no redirection, which could lead a password astray."""
     headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
     auth = httpx.BasicAuth(server.user, server.password) if server.user else None
@@ -184,11 +184,11 @@ def _client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def _asked(
-    client: httpx.Client, server: Server, method: str, path: str, **request: Any
+def request(
+    client: httpx.Client, server: Server, method: str, path: str, **given: Any
 ) -> httpx.Response:
     """One request; `DeliveryError` where there is no answer."""
     try:
-        return client.request(method, f"{server.url.rstrip('/')}{path}", **request)
+        return client.request(method, f"{server.url.rstrip('/')}{path}", **given)
     except httpx.TransportError as error:
         raise DeliveryError(f"{server} does not answer ({type(error).__name__})") from error

@@ -17,7 +17,9 @@ from glioloop.private_orthanc import Orthanc, program, storescu, without_nagle
 pytestmark = pytest.mark.acceptance
 
 
-def image(folder: Path, number: int, study_uid: str, modality: str = "MR") -> Path:
+def image(
+    folder: Path, number: int, study_uid: str, modality: str = "MR", **attributes: object
+) -> Path:
     """File of a tiny image."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
@@ -27,6 +29,8 @@ def image(folder: Path, number: int, study_uid: str, modality: str = "MR") -> Pa
     dataset.StudyInstanceUID = study_uid
     dataset.SeriesInstanceUID = f"{study_uid}.{len(modality)}"
     dataset.PatientID, dataset.PatientName, dataset.Modality = "1", "A^B", modality
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
     path = folder / f"{modality}{number}.dcm"
     dataset.save_as(path, enforce_file_format=True)
     return path

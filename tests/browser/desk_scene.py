@@ -24,7 +24,7 @@ def open_desk(folder: Path) -> Iterator[Scene]:
     service = Service(
         folder / "service",
         free_port(),
-        {"inference": {"model_folder": str(models), "overlap": 0.0}},
+        {"inference": {"model_folder": str(models), "mode": "fast"}},
         command=(sys.executable, str(OPEN_GATE)),
     )
     orthanc = Orthanc(
