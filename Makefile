@@ -20,9 +20,13 @@ SCREENSHOTS ?=
 demo: setup
 	$(VENV)/bin/glioloop demo $(ARGS)
 
-# A file's tests stay in one process; each process computes with one thread.
+# A file's tests stay in one process, and tests/conftest.py begins with the longest files. Each process
+# computes with one thread; there is one more than processors, for many tests wait for a service.
+# Each takes up to 2 GiB: make test TESTERS=1 where memory is scarce.
+TESTERS ?= $(shell processors=$$(nproc); echo $$((processors < 4 ? processors + 1 : 4)))
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder \
+	  --durations 25 $(ARGS)
 
 # What takes minutes: trainings, whole generated patients, the service killed at further moments.
 test-slow: setup
@@ -85,14 +89,16 @@ setup: system .venv.stamp
 system:
 	@PYTHON="$(PYTHON)" scripts/system-packages
 
-# PyTorch comes first, with its dependencies held to ours, so that nothing later pulls another build.
-# The pinned list is complete. It leaves out what dicom2nifti and pydicom could use but we refuse:
-# GDCM, which would decode untrusted files in native code.
+# The pinned list is complete, and each file is held to its hash. It leaves out what dicom2nifti and
+# pydicom could use but we refuse: GDCM, which would decode untrusted files in native code. PyTorch
+# comes from wherever pip is told to look: its build for the processor alone, or the one for CUDA,
+# which brings libraries of its own. What both need else is there already, and held to ours.
 .venv.stamp: pyproject.toml requirements.txt | system
 	@command -v "$(PYTHON)" >/dev/null || { \
 	  echo "Glioloop needs Python 3.11: install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV)
-	$(PIP) --constraint requirements.txt "$$(grep '^torch==' requirements.txt)"
-	$(PIP) --no-deps --requirement requirements.txt
+	$(PIP) --no-deps --require-hashes --requirement requirements.txt
+	$(PIP) --constraint <(sed -n 's/^\(.*==[^ ]*\).*/\1/p' requirements.txt) \
+	  "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 NICE = 10
 """Politeness of a child: the listener goes first."""
 
-TASKS = "glioloop.tasks"
-"""Where the tasks are: functions of JSON and a progress callable to JSON. Only a child imports it,
-so that the network's libraries stay out of the service."""
+TASKS, NETWORK_TASKS = "glioloop.tasks", "glioloop.network_tasks"
+"""Where the tasks are: functions of JSON and a progress callable to JSON. Only a child imports
+them, so that their libraries stay out of the service, and out of the children that need others."""
 
 ANSWER = b"answer "
 """How the answer begins among what a child says; all else is progress."""

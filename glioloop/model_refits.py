@@ -120,7 +120,7 @@ def corrections_of(site: Site, owner: PatientModels) -> list[CorrectionRow]:
 
 
 def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
-    """Fit a head to corrections, in child processes; what `glioloop.tasks.learn` answers.
+    """Fit a head to corrections, in child processes; what `network_tasks.learn` answers.
 
     Raises
     ------
@@ -138,7 +138,8 @@ def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
         "largest_loss": wanted.largest_loss,
         "largest_drift": wanted.largest_drift,
     }
-    return inference.run("learn", arguments, 60 * site.settings.inference.wall_clock_minutes)
+    limit_s = 60 * site.settings.inference.wall_clock_minutes
+    return inference.run("learn", arguments, limit_s, module=inference.NETWORK_TASKS)
 
 
 def store_head(

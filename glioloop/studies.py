@@ -229,7 +229,8 @@ class Studies:
         }
         limit_s = 60 * site.settings.inference.wall_clock_minutes
         try:
-            inference.run("segment", arguments, limit_s, _progress(site, study_uid))
+            progress = _progress(site, study_uid)
+            inference.run("segment", arguments, limit_s, progress, inference.NETWORK_TASKS)
         except FailedError as error:
             logger.warning("inference for result %s failed: %s", result_id, error)
             return {"outcome": "failed", "reason": str(error)}

@@ -14,6 +14,20 @@ CHECKOUT = Path(__file__).parents[1]
 # xdist sets it in its processes; a console that finds it keeps that width whatever a test says.
 os.environ.pop("COLUMNS", None)
 
+LONGEST = ("acceptance", "glioloop", "engine", "converter")
+"""Rooms whose files take minutes, the longest first: of several processes, the one that begins such
+a file last would keep the others waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest."""
+
+    def place(item: pytest.Item) -> int:
+        room = item.path.parent.name
+        return LONGEST.index(room) if room in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -40,6 +40,8 @@ from listener.inbox import Inbox
 from study.tissue import TUMOUR_TISSUES, Tissue
 
 REAL_RUN = inference.run
+CHILDREN = (inference.TASKS, inference.NETWORK_TASKS)
+"""What the stand-in answers; all other tasks open SEGs."""
 MR = "1.2.840.10008.5.1.4.1.1.4"
 NAME, PATIENT_ID, BIRTH_DATE = "Quokka^Zebulon", "ZQ-74123", "19330217"
 """Found nowhere but in the images themselves."""
@@ -153,13 +155,13 @@ class StandIn:
         limits: Limits | None = None,
     ) -> dict[str, Any]:
         """As `glioloop.inference.run`."""
-        if module != inference.TASKS and self.confined:
+        if module not in CHILDREN and self.confined:
             return REAL_RUN(task, arguments, limit_s, progress, module, limits)
         return self._stand_in(task, arguments, module)
 
     def _stand_in(self, task: str, arguments: Mapping[str, Any], module: str) -> dict[str, Any]:
         """What a child would answer."""
-        if module != inference.TASKS:
+        if module not in CHILDREN:
             answer = failures.guarded(getattr(seg_tasks, task), arguments, lambda _part: None)
             return dict(json.loads(json.dumps(answer)))
         self.calls.append(task)
@@ -284,7 +286,7 @@ class World:
         give_up = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < give_up, "it never came to be"
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def until_state(self, study: Study, state: str) -> None:
         """Wait until a study is in a state."""

@@ -258,3 +258,12 @@ def test_a_long_function_is_found() -> None:
 )
 def test_a_machine_path_is_found(text: bytes) -> None:
     assert MACHINE.search(text)
+
+
+def test_every_requirement_is_held_to_the_hash_of_its_file() -> None:
+    text = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^[^#\s].*", text, re.MULTILINE)
+    bare = [line for line in pins if not re.fullmatch(r"\S+==\S+ \\", line)]
+    assert bare == [], "add the version, then run: .venv/bin/python scripts/pin"
+    hashes = re.findall(r"^ +--hash=sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert len(pins) == len(hashes) > 50

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import pytest
 
+from acceptance.patients import one_date
 from acceptance.small_models import write_small_models
 from engine.phantom import phantom_head
-from glioloop.phantom import PhantomStudy, write_study
+from glioloop.phantom import PhantomStudy
 from study.tissue import Role
-
-MOMENT = dt.datetime(2026, 1, 14, 9, 5, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +23,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def patient(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
     """One study of a phantom patient."""
     head = phantom_head(1, spacing_mm=3.0)
-    return write_study(tmp_path_factory.mktemp("patient"), head, 1, 1, MOMENT)
+    return one_date(tmp_path_factory.mktemp("patient"), head, 1)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +31,7 @@ def without_t2(tmp_path_factory: pytest.TempPathFactory) -> tuple[PhantomStudy, 
     """Two other patients, of whom the T2 was not scanned."""
     head = phantom_head(2, spacing_mm=3.0)
     first, second = (
-        write_study(tmp_path_factory.mktemp("no-t2"), head, seed, 1, MOMENT, frozenset({Role.T2}))
+        one_date(tmp_path_factory.mktemp("no-t2"), head, seed, frozenset({Role.T2}))
         for seed in (2, 3)
     )
     return first, second

@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 
 from acceptance.day import Day, complaints, is_in_place, on_grid, played
+from acceptance.patients import both_dates
 from acceptance.scene import wait_for
 from glioloop.demo_day import algorithm_version
 from glioloop.demo_studies import phantom_studies
 from glioloop.ledger_schema import CorrectionState
-from glioloop.phantom import write_patient
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
@@ -24,7 +24,7 @@ KINDS = {"SR": "ComprehensiveSR", "OT": "SCImage"}
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     folder = tmp_path_factory.mktemp("day")
-    with played(folder, phantom_studies(write_patient(folder / "phantom"))) as day:
+    with played(folder, phantom_studies(list(both_dates(folder / "phantom")))) as day:
         yield day
 
 

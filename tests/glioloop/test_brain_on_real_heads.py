@@ -30,6 +30,8 @@ EYES = {
     "PGBM-003 19951017": ((-31.3, -121.8, -3.3), (37.9, -123.1, -3.2)),
 }
 """Centres of the eyeballs, LPS in mm, read off the T2 slices."""
+FURTHER = {"PGBM-001 19920402", "PGBM-003 19950329"}
+"""Other dates of the same patients, for make test-slow."""
 EYE_MM = 10.0
 """An eyeball has a radius of 12 mm."""
 SCALP_MM, FAT = 10.0, 1.3
@@ -92,7 +94,10 @@ def test_scalp_is_recognised_where_it_is_known(reach: float, expected: float) ->
     assert part == pytest.approx(expected, abs=0.03)
 
 
-@pytest.mark.parametrize("name", EYES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in FURTHER else []) for n in EYES],
+)
 def test_the_mask_holds_no_eye_and_hardly_any_scalp(
     name: str,
     cases: dict[str, Case],

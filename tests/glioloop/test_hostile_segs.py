@@ -76,7 +76,11 @@ def test_a_bomb_is_held_with_its_reason_and_the_next_correction_is_taken(world: 
     answers_echo(world)
 
 
-@pytest.mark.parametrize("module", ["endless_decoder", "crashing_decoder"])
+@pytest.mark.parametrize(
+    "module",
+    # In a child alone, without the service, test_confinement.py has both.
+    [pytest.param("endless_decoder", marks=pytest.mark.slow), "crashing_decoder"],
+)
 def test_a_decoder_that_hangs_or_crashes_holds_one_seg_and_no_study(
     world: World, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
