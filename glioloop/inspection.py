@@ -10,14 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from glioloop import dicomweb, listening
+from glioloop import dicomweb, listening, peers
 from glioloop.settings import Settings
 from glioloop.settings_dicomweb import DicomwebDestination
 from glioloop.settings_network import Destination
 from listener import dicomweb as dicomweb_client
 from listener import scu
 from listener.tls import server_context
-from study.errors import GlioloopError
+from study.errors import FailedError, GlioloopError
+
+MOST_AHEAD_S = 2.0
+"""How far the clocks of nodes that share the work may be apart (s)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def _inspect(settings: Settings) -> Iterator[Finding]:
     if settings.listener.tls is not None:
         yield _tried("DICOM TLS", partial(_tls, settings))
     yield _port("web port", settings.web.host, settings.web.port)
+    if settings.shared:
+        yield _tried("database", partial(_database, settings))
     for destination in settings.destinations:
         yield _tried(f"destination {destination.name}", partial(_echo, settings, destination))
     for web in settings.dicomweb.destinations:
@@ -72,6 +77,17 @@ def _disk(settings: Settings) -> str:
     if free < settings.listener.min_free_gib:
         raise OSError(f"{free:.1f} GiB free, {settings.listener.min_free_gib:g} must stay free")
     return f"{free:.1f} GiB free"
+
+
+def _database(settings: Settings) -> str:
+    """Whether the database that nodes share answers, and its clock is near that of this machine."""
+    ahead = peers.clock_ahead_s(settings.database)
+    if abs(ahead) > MOST_AHEAD_S:
+        raise FailedError(
+            f"this machine's clock is {ahead:+.1f} s off the database's, and quiet time is measured"
+            f" by both: at most {MOST_AHEAD_S:g} s may be between them; look at NTP on both"
+        )
+    return f"answers; the clocks are {abs(ahead):.1f} s apart"
 
 
 def _weights(settings: Settings, name: str) -> str:

@@ -157,6 +157,15 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
         ) from None
 
 
+def clock_ahead_s(url: str) -> float:
+    """How far this machine's clock is ahead of the database's (s); errors as `connect`."""
+    with connect(url) as session:
+        asked = time.time()
+        found = session.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+        answered = time.time()
+    return (asked + answered) / 2 - float(str(found[0] if found else 0.0))
+
+
 def try_lock(session: psycopg.Connection[tuple[object, ...]], space: str, name: str) -> bool:
     """Whether a lock was free, and is ours now."""
     query = "select pg_try_advisory_lock(hashtext(%s), hashtext(%s))"

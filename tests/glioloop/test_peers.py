@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import postgres
 import psycopg
 import pytest
 
-from glioloop import peers
+from glioloop import inspection, peers, settings
 from glioloop.leader import Leader
 from study.errors import FailedError, RefusedError
 
@@ -266,3 +267,26 @@ def test_a_database_that_is_down_is_said_without_its_password(
     assert "hidden" not in str(failed.value)
     with pytest.raises(RefusedError, match="jobs_url begins with sqlite:/// or postgresql://"):
         peers.connect("mysql://somewhere/jobs")
+
+
+def database_finding(url: str) -> tuple[bool, str]:
+    found = inspection.inspect(settings.load(data=Path("/nowhere"), jobs_url=url))
+    return next((one.fine, one.detail) for one in found if one.what == "database")
+
+
+def test_the_check_looks_at_the_shared_database_and_its_clock(
+    server: postgres.Server, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "_weights", lambda *_: "")
+    monkeypatch.setattr(inspection, "_processor", lambda *_: "")
+    monkeypatch.setattr(inspection, "_disk", lambda *_: "")
+    fine, detail = database_finding(server.url)
+    assert fine
+    assert "answers; the clocks are 0." in detail
+    fine, detail = database_finding(f"postgresql://glioloop@127.0.0.1:{free_port()}/jobs")
+    assert not fine
+    assert "cannot be reached" in detail
+    monkeypatch.setattr(peers.time, "time", lambda: datetime.now(UTC).timestamp() + 60)
+    fine, detail = database_finding(server.url)
+    assert not fine
+    assert "clock is +60." in detail
