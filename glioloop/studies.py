@@ -237,6 +237,7 @@ class Studies:
         except GlioloopError as error:
             return {"outcome": "held", "reason": str(error)}
         jobs.insist_mine()
+        model_forgetting.insist(site, recipe)
         site.results.adopt(result_id, attempt)
         return {"outcome": "done"}
 

@@ -252,3 +252,10 @@ def test_a_lost_ledger_is_rebuilt_from_the_inbox(tmp_path: Path) -> None:
     assert all(Path(row.path or "").is_file() for row in rows)
     # The second image came at the same time, and still is one more.
     assert rebuilt.study("1.2.3.4").last_arrival == 5.001
+
+
+def test_several_are_entered_together_and_answered_in_their_order(ledger: Ledger) -> None:
+    other = replace(MR, study_uid="0", sop_instance_uid="0.1")
+    ledger.enter(MR)
+    assert ledger.enter_all([MR, other, other]) == [False, True, False]
+    assert {study.study_uid for study in ledger.studies()} == {"0", "1"}
