@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from engine.fitting import Problem, Rung, build
+import numpy as np
+
+from engine.fitting import Problem, Rung, build, soft_target
 from engine.folds import LEAST_BLOCKS, Folds, blocked_folds
 from engine.gate import Trial, judge, objection, replay_objection
 from engine.head import Head
@@ -195,6 +197,14 @@ def fit_head(
         reason = f"stays at base: {UNSEEN}, {objection(nearest, stay, *limits)}"
         return _fit(base, reason, stay, nearest, folds)
     return _accepted(base, samples, settings, problem, stay, passing, folds)
+
+
+def scored(base: Head, head: Head, sample: FeatureSample) -> Trial:
+    """How a head does on a correction that it did not learn from, by `engine.gate.judge`."""
+    opinion = base.apply(sample.features).T.astype(np.float64)
+    target = soft_target(sample, opinion)
+    logits = head.apply(sample.features, sample.images).T.astype(np.float64)
+    return judge([sample], target, logits, 0.0, converged=True)
 
 
 def _accepted(

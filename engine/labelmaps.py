@@ -34,12 +34,23 @@ def pack(folder: Path, packed: Path) -> int:
     RefusedError
         If the folder holds none.
     """
+    maps = {f"head{i:02d}": head for i, head in enumerate(read_all(folder))}
+    np.savez_compressed(packed, allow_pickle=False, **maps)
+    return len(maps)
+
+
+def read_all(folder: Path) -> list[HeadMap]:
+    """Every ``*.nii.gz`` label map of a folder, in the order of their names.
+
+    Raises
+    ------
+    RefusedError
+        If the folder holds none.
+    """
     paths = sorted(folder.glob("*.nii.gz"))
     if not paths:
         raise RefusedError(f"{folder} holds no *.nii.gz head label maps")
-    maps = {f"head{i:02d}": _cropped(read_head_map(path)) for i, path in enumerate(paths)}
-    np.savez_compressed(packed, allow_pickle=False, **maps)
-    return len(maps)
+    return [_cropped(read_head_map(path)) for path in paths]
 
 
 def _cropped(head: HeadMap) -> HeadMap:

@@ -17,7 +17,15 @@ WRONG_INPUT, FAILED = 2, 1
 """Exit codes: the input is wrong; Glioloop failed."""
 
 OURS = ("cli_work", "cli_identify", "cli_jobs", "cli_corrections", "cli_models")
-FURTHER = ("demo", "cli_phantom", "training", "evaluation", "cli_evidence", "cli_bench")
+FURTHER = (
+    "demo",
+    "cli_phantom",
+    "cli_prior",
+    "training",
+    "evaluation",
+    "cli_evidence",
+    "cli_bench",
+)
 """Modules that add commands, each by a function ``register(app)``. The further ones bring the
 network's libraries along, and are imported only for their own commands and for the help."""
 

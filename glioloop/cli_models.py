@@ -72,7 +72,7 @@ def show_models(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one patient's or group's versions, what is in use, and what persons did to them."""
+    """Show one patient's or group's versions, what is in use, and what was done to them."""
     site = look_at(config)
     found = named(site, Who(who, is_id, issuer))
     audit = [
@@ -80,12 +80,14 @@ def show_models(
         for row in site.models.audit(found.patient_key)
     ]
     keys = site.models.keys_of(found.patient_key)
+    learnt = overview.learnt(site, keys)
     if as_json:
-        show_json({**asdict(found), "keys": keys, "audit": audit})
+        show_json({**asdict(found), "keys": keys, "corrections": learnt, "audit": audit})
         return
     rows = [overview.version_row(found, version) for version in found.versions]
     show(rows, as_json=False, title=f"models of {found.title}")
-    show(audit, as_json=False, title="what persons did")
+    show(learnt, as_json=False, title="corrections, and what the gate said")
+    show(audit, as_json=False, title="what was done to them")
 
 
 @app.command("use")

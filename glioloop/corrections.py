@@ -17,6 +17,7 @@ from glioloop import (
     inference,
     jobs,
     model_refits,
+    model_reverting,
     model_taught,
     results,
 )
@@ -28,6 +29,7 @@ from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
 from glioloop.lessons import with_layers
 from glioloop.model_refits import AGAIN
+from glioloop.models import HeadVersion
 from glioloop.site import Site
 from study.errors import GlioloopError, HeldError, RefusedError
 from study.patient import PatientKey
@@ -102,14 +104,15 @@ class Corrections:
         rows = self._lessons(row)
         taught = with_layers(site, rows)
         site.ledger.began(row.result_id, row.study_uid, "adapt")
+        used = self._in_use(row)
         try:
-            fit = model_refits.fit_head(site, rows)
+            fit = model_refits.fit_head(site, rows, (used, row) if used else None)
         except inference.StoppedError:
             raise  # it says nothing of the correction, which is learnt from at the next start
         except GlioloopError as error:
             self.hold(sop_instance_uid, model_refits.reason_of(error))
             return {"state": CorrectionState.HELD}
-        return self._settle(row, taught, fit)
+        return self._settle(row, taught, fit, used)
 
     def hold(self, sop_instance_uid: str, reason: str) -> None:
         """A person must look at it; unless one decided about it meanwhile."""
@@ -120,7 +123,11 @@ class Corrections:
         self._audit(sop_instance_uid)
 
     def _settle(
-        self, row: CorrectionRow, taught: list[CorrectionRow], fit: Mapping[str, Any]
+        self,
+        row: CorrectionRow,
+        taught: list[CorrectionRow],
+        fit: Mapping[str, Any],
+        used: HeadVersion | None,
     ) -> dict[str, str]:
         """Store an accepted head, or say in the ledger why there is none; the new state."""
         ledger = self._site.ledger
@@ -133,6 +140,8 @@ class Corrections:
             return {"state": AGAIN}
         report: dict[str, Any] = {"fit": fit["metrics"]}
         uid, reason = row.sop_instance_uid, fit["reason"]
+        if used is not None and (why := fit.get("out_of_use")):
+            reason = f"{reason}; {self._put_out_of_use(row, used, why)}"
         if not fit["accepted"]:
             state = CorrectionState.NOT_BETTER
             ledger.settle_correction(uid, state=state, reason=reason, report=report, head=None)
@@ -154,6 +163,21 @@ class Corrections:
     def _audit(self, sop_instance_uid: str) -> None:
         """Write down what became of a SEG."""
         audit_events.correction(self._site, self._site.ledger.correction(sop_instance_uid))
+
+    def _in_use(self, row: CorrectionRow) -> HeadVersion | None:
+        """The patient's own head in use, if it was made before a correction came."""
+        known = self._site.models.patient(PatientKey(str(row.patient_key)))
+        used = known.in_use(self._site.manifest()["backbone_sha256"])
+        mine = used is not None and row.sop_instance_uid in used.corrections
+        return None if mine else used
+
+    def _put_out_of_use(self, row: CorrectionRow, used: HeadVersion, why: str) -> str:
+        """Point at the base head instead of one that lost against it; what is told of that."""
+        key = PatientKey(str(row.patient_key))
+        model_reverting.revert(self._site.models, key, used, why)
+        name = self._site.models.patient(key).name(used.number)
+        logger.warning("head %s is put out of use: %s", name, why)
+        return f"head {name} is put out of use: {why}"
 
     def _again(self, row: CorrectionRow) -> CorrectionRow:
         """A correction as it stands now."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from converter.grid import resample
 from converter.parts import read_part
 from converter.volume import to_volume
-from engine.adapt import Fit, FitSettings, fit_head
+from engine.adapt import Fit, FitSettings, fit_head, scored
+from engine.gate import regression
+from engine.head import Head
 from engine.inference import features_at
+from engine.prior import load_prior
 from engine.sampling import FeatureSample, sample_voxels
+from engine.weights import shipped
 from glioloop import durable, label_file, outlines, pipeline, results
 from glioloop.kept import Kept
 from glioloop.lessons import Lesson
@@ -21,6 +27,84 @@ from study.errors import RefusedError
 from study.tissue import Role
 
 logger = logging.getLogger(__name__)
+
+FIT_SETTINGS = (
+    "method",
+    "rungs",
+    "rung_gain",
+    "largest_loss",
+    "largest_drift",
+    "largest_replay_loss",
+)
+"""Settings of `adaptation` that are `engine.adapt.FitSettings` by the same name."""
+
+
+@dataclass(frozen=True)
+class InUse:
+    """How the head in use did on a correction that came after it.
+
+    Parameters
+    ----------
+    dice_base, dice_current
+        By name, with the correction.
+    out_of_use
+        Why it is put out of use; None where it may stay.
+    """
+
+    dice_base: Mapping[str, float]
+    dice_current: Mapping[str, float]
+    out_of_use: str | None
+
+
+def fit_settings(wanted: Mapping[str, Any], networks: Networks, options: Options) -> FitSettings:
+    """How heads are fitted, with what generated cases say of the model.
+
+    Parameters
+    ----------
+    wanted
+        `FIT_SETTINGS` by name.
+    networks, options
+        As the results were made with.
+
+    Raises
+    ------
+    RefusedError
+        If the model's prior is damaged, or another model's.
+    """
+    folder = shipped("base") if options.model_folder is None else options.model_folder / "base"
+    given = {name: wanted[name] for name in FIT_SETTINGS}
+    prior = load_prior(folder, networks.manifest.backbone_sha256)
+    return FitSettings(**{**given, "rungs": tuple(given["rungs"]), "prior": prior})
+
+
+def in_use(
+    lesson: Lesson,
+    current: Head,
+    networks: Networks,
+    options: Options,
+    voxels: int,
+    largest_loss: float,
+) -> InUse:
+    """Score base and the head in use on a correction that the head did not learn from.
+
+    Parameters
+    ----------
+    lesson, networks, options, voxels
+        As for `learn`.
+    current
+        The head in use.
+    largest_loss
+        Mean Dice that it may lose against base.
+
+    Raises
+    ------
+    RefusedError
+        If there is nothing in the correction to learn from, or the head is another backbone's.
+    """
+    current.check_backbone(networks.manifest.backbone_sha256)
+    sample = _sample(lesson, networks, options, voxels, lambda _part: None)
+    base, mine = (scored(networks.head, head, sample) for head in (networks.head, current))
+    return InUse(base.dice, mine.dice, regression(mine, base, largest_loss))
 
 
 def learn(
@@ -93,7 +177,7 @@ def _sample(
         options.patching(networks.manifest),
         progress,
     )
-    made = chosen.with_features(features, backbone)
+    made = chosen.with_features(features, backbone, kept.images)
     durable.write(lesson.sample, made.to_npz())
     return made
 

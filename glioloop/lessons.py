@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from glioloop.ledger_schema import CorrectionRow
     from glioloop.site import Site
 
-FORMAT = 2
-"""Of what is kept of an outline: another number where the same files are read otherwise."""
+FORMAT = 3
+"""Of what is kept of an outline and its sample: another number where they are made otherwise."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ backbone goes on to serve its heads.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ from glioloop.judging import files_of, images
 from glioloop.ledger_schema import TAKEN, CorrectionRow
 from glioloop.lessons import lesson_json, with_layers
 from glioloop.model_groups import groups_of
-from glioloop.models import BASE, PatientModels
+from glioloop.models import BASE, HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import GlioloopError, HeldError, RefusedError
 from study.patient import PatientKey
@@ -119,8 +120,22 @@ def corrections_of(site: Site, owner: PatientModels) -> list[CorrectionRow]:
     return sorted(newest.values(), key=lambda row: row.received_at)
 
 
-def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
+def fit_head(
+    site: Site,
+    rows: Sequence[CorrectionRow],
+    current: tuple[HeadVersion, CorrectionRow] | None = None,
+) -> dict[str, Any]:
     """Fit a head to corrections, in child processes; what `network_tasks.learn` answers.
+
+    Parameters
+    ----------
+    site
+        Where.
+    rows
+        What it is fitted to.
+    current
+        The version in use, and the correction of ``rows`` that came after it: on that it is scored
+        before anything is learnt.
 
     Raises
     ------
@@ -135,9 +150,13 @@ def fit_head(site: Site, rows: Sequence[CorrectionRow]) -> dict[str, Any]:
         "lessons": lessons,
         "options": site.inference_options(),
         "voxels": wanted.voxels,
-        "largest_loss": wanted.largest_loss,
-        "largest_drift": wanted.largest_drift,
+        "wanted": wanted.model_dump(mode="json", exclude={"groups"}),
+        "current": None,
     }
+    if current is not None:
+        version, newest = current
+        at = _uids(rows).index(newest.sop_instance_uid)
+        arguments["current"] = (json.dumps(dict(version.head)), at)
     limit_s = 60 * site.settings.inference.wall_clock_minutes
     return inference.run("learn", arguments, limit_s, module=inference.NETWORK_TASKS)
 

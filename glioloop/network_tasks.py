@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from converter.parts import read_part
-from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import durable, learning, pipeline, results
 from glioloop.label_file import labels_to_bytes
@@ -40,6 +40,7 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
         "seconds": dict(made.seconds),
         "volumes_ml": made.volumes_ml(),
         "alignment": dict(made.alignment),
+        "agreement": dict(made.agreement),
     }
     durable.write(folder / results.FACTS, json.dumps(facts, indent=1).encode())
     return facts
@@ -48,21 +49,35 @@ def segment(arguments: Answer, progress: Progress) -> Answer:
 def learn(arguments: Answer, progress: Progress) -> Answer:
     """Fit a patient's head.
 
-    ``arguments``: lessons (`Lesson`), options, voxels, largest_loss, largest_drift.
+    ``arguments``: lessons (`Lesson`), options, voxels, wanted (`learning.FIT_SETTINGS` by name,
+    revert_loss), current (null, or the head in use as JSON text and the index of the lesson that
+    came after it). Answers also why the head in use is put out of use, or null.
     """
     options = _options(arguments["options"])
     networks = prepare_networks(options)
+    wanted = arguments["wanted"]
+    lessons = [Lesson.from_json(lesson) for lesson in arguments["lessons"]]
+    before = None
+    if arguments["current"] is not None:
+        text, index = arguments["current"]
+        before = learning.in_use(
+            lessons[index],
+            Head.from_json(text),
+            networks,
+            options,
+            arguments["voxels"],
+            wanted["revert_loss"],
+        )
     fit = learning.learn(
-        lessons=[Lesson.from_json(lesson) for lesson in arguments["lessons"]],
+        lessons=lessons,
         networks=networks,
         options=options,
-        settings=FitSettings(
-            largest_loss=arguments["largest_loss"], largest_drift=arguments["largest_drift"]
-        ),
+        settings=learning.fit_settings(wanted, networks, options),
         voxels=arguments["voxels"],
         progress=progress,
     )
     return {
+        "out_of_use": None if before is None else before.out_of_use,
         "accepted": fit.accepted,
         "reason": fit.reason,
         "head": json.loads(fit.head.to_json()),
@@ -75,6 +90,10 @@ def learn(arguments: Answer, progress: Progress) -> Answer:
             "folds": fit.folds,
             "gap_mm": fit.gap_mm,
             "voxels": fit.voxels,
+            "rung": fit.rung,
+            "replay_base": dict(fit.replay_base),
+            "replay_fitted": dict(fit.replay_fitted),
+            "in_use": None if before is None else asdict(before),
         },
     }
 

@@ -17,14 +17,15 @@ from converter.series import Series
 from converter.volume import to_volume
 from dicomseg.identity import ResultIdentity
 from dicomseg.preview import montage
-from engine.adapt import FitSettings
 from engine.head import Head
 from glioloop import (
     choice,
     confinement,
+    disagreement,
     durable,
     learning,
     model_networks,
+    model_reverting,
     objects,
     pipeline,
     results,
@@ -42,6 +43,7 @@ from glioloop.results import Choice, Recipe
 from glioloop.settings import Settings
 from glioloop.site import open_site
 from study.errors import HeldError, RefusedError
+from study.patient import PatientKey
 from study.tissue import Role
 
 
@@ -132,19 +134,16 @@ class Offline:
             names = (result / "outline.npz", result / "sample.npz")
             lesson = Lesson(result, seg, *names, label_map={}, looked_at=True)
             confinement.outline(lesson.to_json(), "the SEG")
-            fit = learning.learn(
-                [lesson],
-                networks,
-                self._options,
-                FitSettings(largest_loss=wanted.largest_loss, largest_drift=wanted.largest_drift),
-                wanted.voxels,
-                _ignore,
-            )
+            said = self._score_in_use(key, lesson, networks)
+            how = learning.fit_settings(wanted.model_dump(), networks, self._options)
+            fit = learning.learn([lesson], networks, self._options, how, wanted.voxels, _ignore)
         report = {
             "accepted": fit.accepted,
             "reason": fit.reason,
             "dice_base": dict(fit.dice_base),
             "dice_fitted": dict(fit.dice_fitted),
+            "rung": fit.rung,
+            "put_out_of_use": said,
         }
         if not fit.accepted:
             return report
@@ -156,10 +155,24 @@ class Offline:
             backbone=networks.manifest.backbone_sha256,
             head=json.loads(fit.head.to_json()),
             corrections=(facts.sop_instance_uid,),
-            metrics={name: report[name] for name in ("dice_base", "dice_fitted")},
+            metrics={name: report[name] for name in ("dice_base", "dice_fitted", "rung")},
             software=metadata.version("glioloop"),
         )
         return {**report, "head": models.patient(key).name(version.number)}
+
+    def _score_in_use(self, key: PatientKey, lesson: Lesson, networks: Networks) -> str | None:
+        """Put the patient's head out of use where it lost on this correction; why, or None."""
+        wanted, models = self._site.settings.adaptation, self._site.models
+        used = models.patient(key).in_use(networks.manifest.backbone_sha256)
+        if used is None:
+            return None
+        head = Head.from_json(json.dumps(dict(used.head)))
+        found = learning.in_use(
+            lesson, head, networks, self._options, wanted.voxels, wanted.revert_loss
+        )
+        if found.out_of_use is not None:
+            model_reverting.revert(models, key, used, found.out_of_use)
+        return found.out_of_use
 
     def _segment_all(
         self, path: Path, into: Path, networks: Networks, *, base: bool
@@ -213,7 +226,9 @@ class Offline:
         identity = _identity(chosen, networks, name, self._options)
         folder = into / identity.result_id
         t1gd = chosen[Role.T1GD]
-        warnings = tuple(choice.warnings(choice.without(chosen)))
+        least = self._site.settings.adaptation.least_agreement
+        apart = disagreement.warning(made.agreement, least)
+        warnings = (*choice.warnings(choice.without(chosen)), *([apart] if apart else []))
         told = objects.Told(warnings, study_date=study_date(t1gd.header))
         objects.write(folder, made.labels, chosen, identity, told)
         files = {
@@ -231,6 +246,7 @@ class Offline:
             "volumes_ml": made.volumes_ml(),
             "seconds": dict(made.seconds),
             "without": choice.without(chosen),
+            "warnings": list(warnings),
             "series": {role.value: s.series_uid for role, s in chosen.items()},
             "folder": str(folder),
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 from glioloop import estimates
 from glioloop.jobs import Board, Job
-from glioloop.ledger_schema import CorrectionState, DeliveryState, StudyState
+from glioloop.ledger_schema import TAKEN, CorrectionState, DeliveryState, StudyState
 from glioloop.models import HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError
@@ -96,9 +96,25 @@ def version_row(patient: PatientModels, version: HeadVersion) -> dict[str, Any]:
         "corrections": len(version.corrections),
         "dice_base": version.metrics.get("dice_base"),
         "dice_fitted": version.metrics.get("dice_fitted"),
+        "rung": version.metrics.get("rung", "head"),
         "software": version.software,
         "created_at": time_of(version.created_at),
     }
+
+
+def learnt(site: Site, keys: Collection[str]) -> Table:
+    """Corrections of the patient with these keys that were learnt from, and what the gate said."""
+    return [
+        {
+            "correction": row.sop_instance_uid,
+            "received_at": time_of(row.received_at),
+            "state": row.state,
+            "head": row.head,
+            "reason": row.reason,
+        }
+        for row in site.ledger.corrections(*TAKEN)
+        if row.patient_key in keys
+    ]
 
 
 def jobs(site: Site) -> Table:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from converter.grid import to_source, working_grid
 from converter.series import Series
@@ -24,6 +25,7 @@ from engine.normalisations import normalisation
 from engine.outputs import decode, far_logits
 from glioloop.aligned import Aligned, Matrix, align_volumes, brain_of
 from glioloop.choice import tolerated_by
+from glioloop.disagreement import agreement
 from glioloop.fine_pass import Coarse, check_passes, fine_change
 from glioloop.kept import Kept
 from glioloop.networks import Networks, Options
@@ -32,6 +34,8 @@ from study.tissue import TUMOUR_TISSUES, Role
 from study.volume import Volume
 
 logger = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float32]
 
 SHARE = {"convert": 0.05, "align": 0.2, "brain": 0.25, "coarse": 0.6, "network": 0.95}
 """Part, of 1, of the whole work that is done when a step ends; for progress only."""
@@ -48,6 +52,8 @@ class Segmentation:
     """Role to the score of its alignment to T1gd."""
     matrices: Mapping[Role, Matrix] = field(default_factory=dict)
     """Role to where its image lies, as in `glioloop.aligned.Aligned`."""
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    """Dice with the base head's answer, by region (`glioloop.disagreement`); empty for base."""
 
     def volumes_ml(self) -> dict[str, float]:
         """Millilitres of each tissue."""
@@ -127,17 +133,10 @@ def segment_volumes(
     aligned, kept = _prepared(volumes, networks, seconds, tell)
     brain, grid = kept.brain, kept.grid
     coarse_ends = "network" if options.passes == "coarse" else "coarse"
+    names = networks.manifest.labels
     with _timed(seconds, "network"):
-        logits = run_network(
-            networks.backbone,
-            head,
-            # The kept precision, so that adaptation sees the very features that were used here.
-            kept.images.astype(np.float32),
-            brain,
-            options.patching(networks.manifest),
-            partial(_told_between, tell, "brain", coarse_ends),
-            far_logits(networks.manifest.labels, FAR_LOGIT),
-        )
+        progress_of = partial(_told_between, tell, "brain", coarse_ends)
+        logits, agreed = _answer(kept, networks, head, options, progress_of)
     with _timed(seconds, "labels"):
         scores = to_source(logits, grid, aligned.reference)
         if options.passes != "coarse":
@@ -146,10 +145,39 @@ def segment_volumes(
             second = fine_change(first, aligned, networks, head, options, told)
             if second is not None:
                 scores += to_source(*second, aligned.reference)
-        labels = volumes[Role.T1GD].with_array(decode(scores, networks.manifest.labels))
+        found = volumes[Role.T1GD].with_array(decode(scores, names))
     tell(1.0)
     scores_of = {role.value: score for role, score in aligned.scores.items()}
-    return Segmentation(labels, kept, seconds, scores_of, aligned.matrices)
+    return Segmentation(found, kept, seconds, scores_of, aligned.matrices, agreed)
+
+
+def _answer(
+    kept: Kept,
+    networks: Networks,
+    head: Head,
+    options: Options,
+    tell: Callable[[float], None],
+) -> tuple[Array, dict[str, float]]:
+    """Logits of a head, and how far it agrees with the base head; of that itself, nothing."""
+    names = networks.manifest.labels
+    certain = far_logits(names, FAR_LOGIT)
+    both = head if head is networks.head else head.beside(networks.head)
+    logits = run_network(
+        networks.backbone,
+        both,
+        # The kept precision, so that adaptation sees the very features that were used here.
+        kept.images.astype(np.float32),
+        kept.brain,
+        options.patching(networks.manifest),
+        tell,
+        np.tile(certain, len(both.bias) // len(certain)),
+    )
+    if both is head:
+        return logits, {}
+    mine, base = logits[: len(names)], logits[len(names) :]
+    voxel_ml = kept.grid.voxel_volume_ml
+    # A copy, so that the other half can go before the logits are brought to the source's grid.
+    return mine.copy(), agreement(decode(mine, names), decode(base, names), voxel_ml)
 
 
 def prepare(volumes: Mapping[Role, Volume], networks: Networks) -> Kept:

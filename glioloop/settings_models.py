@@ -68,5 +68,21 @@ class Adaptation(Part):
     """Dice that no corrected tissue may lose on slices that the head did not learn from"""
     largest_drift: NotNegative = 0.10
     """Dice by which tissues that were not outlined may move there, away from the base head"""
+    method: Literal["convex", "published"] = "convex"
+    """`convex` (fitted to its minimum, held by a prior), `published` (fixed steps of Adam)"""
+    rungs: Annotated[tuple[Literal["bias", "head", "images"], ...], Field(min_length=1)] = (
+        "bias",
+        "head",
+        "images",
+    )
+    """what of a head may move; the smallest that wins does"""
+    rung_gain: NotNegative = 0.005
+    """Dice by which a larger rung must be better than a smaller one"""
+    largest_replay_loss: NotNegative = 0.05
+    """Dice that no tissue may lose on the generated cases kept beside the model"""
+    revert_loss: NotNegative = 0.02
+    """Dice that a head may lose against base on a later correction before it is put out of use"""
+    least_agreement: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Dice between a head and base on a study, below which its result warns"""
     groups: tuple[Group, ...] = ()
     """groups of patients, the first that fits a study and has a head first"""

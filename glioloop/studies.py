@@ -14,6 +14,7 @@ from typing import Any
 from dicomseg.identity import SEG_KIND
 from glioloop import (
     audit_events,
+    disagreement,
     history,
     inference,
     jobs,
@@ -251,7 +252,7 @@ class Studies:
             **self._task_arguments(study_uid, recipe),
             "identity": recipe["identity"],
             "told": {
-                "warnings": recipe["warnings"],
+                "warnings": [*recipe["warnings"], *self._disagreement(recipe)],
                 "others": [point.as_json() for point in others],
                 "study_date": recipe["study_date"],
                 "supersedes": recipe["supersedes"],
@@ -269,12 +270,19 @@ class Studies:
         result_id = recipe["result_id"]
         store = self._site.results
         facts = json.loads(store.path(result_id, results.FACTS).read_text())
-        report = {"study_uid": study_uid, **recipe, **facts}
+        apart = self._disagreement(recipe)
+        report = {
+            "study_uid": study_uid,
+            **recipe,
+            **facts,
+            "warnings": [*recipe["warnings"], *apart],
+            "remark": " ".join([recipe["without"], *apart]).strip(),
+        }
         store.write(result_id, results.REPORT, json.dumps(report, indent=1).encode())
         enter_result(self._site, result_id)
         audit_events.result(self._site, self._site.ledger.result(result_id))
         self._site.ledger.set_study(
-            study_uid, state=StudyState.SEGMENTED, reason=recipe["without"], progress=1.0
+            study_uid, state=StudyState.SEGMENTED, reason=report["remark"], progress=1.0
         )
         return self._deliveries.begin(result_id, study_uid)
 
@@ -321,8 +329,16 @@ class Studies:
         states = self._site.ledger.deliveries_of(made)
         done = states and states <= {DeliveryState.DELIVERED.value}
         state = StudyState.DELIVERED if done else StudyState.SEGMENTED
-        reason = self._site.results.report(made).get("without", "")
+        report = self._site.results.report(made)
+        reason = report.get("remark", report.get("without", ""))
         self._site.ledger.set_study(study_uid, state=state, reason=reason)
+
+    def _disagreement(self, recipe: Mapping[str, Any]) -> list[str]:
+        """What the result is told where the patient's head and base differ much."""
+        path = self._site.results.path(recipe["result_id"], results.FACTS)
+        found = json.loads(path.read_text()).get("agreement", {})
+        said = disagreement.warning(found, self._site.settings.adaptation.least_agreement)
+        return [said] if said else []
 
     def _latest_report(self, result_id: str) -> str:
         """Id under which the latest report of a result lies; empty for no result."""

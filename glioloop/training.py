@@ -16,9 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engine.anatomy import load_pack, split
 from engine.crops import STRATEGIES
+from engine.outputs import TISSUE_LABELS
 from engine.plan import LOSSES, OPTIMISERS, OUTPUTS, SCHEDULES
 from engine.ranks import Ranks, joined
 from engine.validation import validate_brain, validate_tumour
+from glioloop.cli_prior import drop_prior, write_prior
 from glioloop.settings import Launch, launched
 from glioloop.training_order import Order, Wish, order, shipped_for
 from glioloop.training_run import HEADS_FILE, Trained, train_model
@@ -120,11 +122,16 @@ def _train_command(
     # Each option is a field of the wish, by name.
     wish = Wish.of({**locals(), "data": tuple(data or ())})
     launch = launched()
-    answer = _run(order(wish), launch, validate)
+    what = order(wish)
+    answer = _run(what, launch, validate)
     if launch.rank:
         return
     if install:
-        shutil.copytree(answer["model"], shipped_for(task), dirs_exist_ok=True)
+        place = shipped_for(task)
+        drop_prior(place)
+        shutil.copytree(answer["model"], place, dirs_exist_ok=True)
+        if anatomy is not None and what.plan.labels == TISSUE_LABELS:
+            answer["prior"] = write_prior(place, anatomy)
     if as_json:
         typer.echo(json.dumps(answer))
     else:

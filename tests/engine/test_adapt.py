@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lesion_column import BASE, dice_of_enhancing, lesion
 
-from engine.adapt import FeatureSample, Fit, FitSettings, fit_head
+from engine.adapt import FeatureSample, Fit, FitSettings, fit_head, scored
 from engine.head import Head
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Tissue
@@ -129,3 +129,29 @@ def test_a_multi_label_model_cannot_be_adapted() -> None:
         RefusedError, match="answers in 3 channels, not in the 4 tissues of a multi"
     ):
         fit_head(regions, [lesion()])
+
+
+def test_a_second_correction_that_contradicts_the_first_teaches_nothing_worse_than_base() -> None:
+    """The second outlines what the first leaves out, on voxels that look the same."""
+    first = lesion(shift=0.4)
+    truth = np.tile(np.repeat([0, 2, 3], 20), 20)
+    contrary = np.where(truth == 2, 3, 0).astype(np.uint8)
+    second = FeatureSample(**{**lesion(seed=1, shift=0.4).__dict__, "target": contrary})
+    fit = fit_head(BASE, [first, second])
+    if fit.accepted:
+        assert fit.dice_fitted["enhancing"] > fit.dice_base["enhancing"]
+        assert fit.head is not BASE
+    again = fit_head(BASE, [first, second])
+    assert again.head.to_json() == fit.head.to_json()
+    assert again.reason == fit.reason
+    # On the first alone it would have been taken; the contradiction costs most of that.
+    alone = fit_head(BASE, [first])
+    assert fit.dice_fitted["enhancing"] < alone.dice_fitted["enhancing"] - 0.1
+
+
+def test_a_head_is_scored_on_what_it_did_not_learn_from() -> None:
+    sample = lesion(shift=0.4)
+    fit = fit_head(BASE, [lesion(seed=5, shift=0.4)])
+    base, mine = scored(BASE, BASE, sample), scored(BASE, fit.head, sample)
+    assert mine.score > base.score + 0.2
+    assert base.dice["enhancing"] == pytest.approx(dice_of_enhancing(BASE, sample), abs=0.2)

@@ -14,6 +14,7 @@ from engine.fitting import build
 from engine.gate import Trial, regression, replay_objection
 from engine.prior import PRIOR_FILE, Prior, information, load_prior, replay_of
 from engine.sampling import FeatureSample
+from engine.weights import load, shipped
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES
 
@@ -125,3 +126,14 @@ def test_a_head_in_use_that_lost_against_base_is_told_with_its_numbers() -> None
     said = regression(trial(0.60), trial(0.73), 0.02)
     assert said is not None
     assert said.endswith("mean Dice falls from 0.665 to 0.600")
+
+
+def test_the_shipped_prior_belongs_to_the_shipped_model() -> None:
+    model = load(shipped("base"))
+    prior = load_prior(shipped("base"), model.manifest.backbone_sha256)
+    assert prior is not None
+    classes, features = model.head.weight.shape
+    assert prior.fisher.shape == (classes, features + 9 + 1)
+    assert (prior.fisher > 0).all()
+    assert set(prior.dice_of(model.head)) == {*TISSUES, "core", "whole"}
+    assert (shipped("base") / PRIOR_FILE).stat().st_size < 2_000_000

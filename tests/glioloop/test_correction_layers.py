@@ -30,7 +30,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A layer that was learnt from, and a newer file of its series that is not yet."""
     monkeypatch.setattr(Site, "manifest", lambda _site: {"backbone_sha256": "B1"})
     monkeypatch.setattr(model_networks, "keep", lambda _site: None)
-    monkeypatch.setattr(model_refits, "fit_head", lambda _site, _rows: FIT)
+    monkeypatch.setattr(model_refits, "fit_head", lambda *_: FIT)
     made = open_site(settings.load(data=tmp_path / "data"))
     for number, state in ((1, CorrectionState.ACCEPTED), (2, CorrectionState.LEARNING)):
         uid = f"1.9.{number}"
@@ -63,7 +63,7 @@ def test_a_head_that_a_layer_taught_is_let_go_with_it(site: Site) -> None:
 def test_a_layer_that_is_withdrawn_while_it_is_learnt_has_it_learnt_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fit(_site: Site, _rows: object) -> dict[str, Any]:
+    def fit(_site: Site, _rows: object, _current: object = None) -> dict[str, Any]:
         site.ledger.set_correction("1.9.1", state=CorrectionState.WITHDRAWN)
         return FIT
 
@@ -81,7 +81,7 @@ def test_a_head_that_is_fitted_again_is_taught_by_layers_too(
     assert Refits(site).fit(KEY)["state"] == "accepted"
     assert taught(site) == [("1.9.1", "1.9.2")]
 
-    def fit(_site: Site, _rows: object) -> dict[str, Any]:
+    def fit(_site: Site, _rows: object, _current: object = None) -> dict[str, Any]:
         site.ledger.set_correction("1.9.1", state=CorrectionState.WITHDRAWN)
         return FIT
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from glioloop import decisions, model_networks, model_refits, model_taught, settings
+from glioloop import decisions, model_networks, model_refits, model_taught, overview, settings
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.ledger_schema import CorrectionRow, CorrectionState
@@ -39,7 +39,7 @@ def fitting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
     def call(meanwhile: Callable[[], object]) -> None:
         waiting = [meanwhile]
 
-        def fit(_site: Site, _rows: object) -> dict[str, Any]:
+        def fit(_site: Site, _rows: object, _current: object = None) -> dict[str, Any]:
             if waiting:
                 waiting.pop()()
             return FIT
@@ -84,6 +84,52 @@ def test_a_merge_while_a_head_is_fitted_has_it_fitted_again(site: Site, fitting:
     assert corrections.learn(second)["state"] == "accepted"
     (made,) = site.models.patient(new.key).versions
     assert made.corrections == (first, second)
+
+
+def test_a_head_that_lost_on_a_later_correction_is_put_out_of_use_and_told(
+    site: Site, fitting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    fitting(lambda: None)
+    first = came(site, new.key, 1, CorrectionState.LEARNING)
+    corrections.learn(first)
+    second = came(site, new.key, 2, CorrectionState.LEARNING)
+    scored: list[object] = []
+
+    def worse(_site: Site, _rows: object, current: Any) -> dict[str, Any]:
+        scored.append((current[0].number, current[1].sop_instance_uid))
+        refused = {"accepted": False, "reason": "stays at base", "metrics": {}}
+        return {**refused, "out_of_use": "mean Dice falls from 0.700 to 0.600"}
+
+    monkeypatch.setattr(model_refits, "fit_head", worse)
+    assert corrections.learn(second)["state"] == "not better"
+    assert scored == [(1, second)]
+    assert site.models.patient(new.key).current == {"B1": 0}
+    assert site.models.used(new.key, "B1", ["site"]) is None
+    told = f"head {new.key[:8]}.1 is put out of use: mean Dice falls from 0.700 to 0.600"
+    assert site.ledger.correction(second).reason == f"stays at base; {told}"
+    (entry,) = site.models.audit(new.key)
+    assert (entry.action, entry.by, entry.other) == ("revert", "the gate", None)
+    assert entry.details == {"from": 1, "reason": "mean Dice falls from 0.700 to 0.600"}
+    (row, _) = overview.learnt(site, [new.key])
+    assert row["correction"] == first
+
+
+def test_a_head_made_after_one_was_put_out_of_use_has_base_as_its_parent(
+    site: Site, fitting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    fitting(lambda: None)
+    corrections.learn(came(site, new.key, 1, CorrectionState.LEARNING))
+    second = came(site, new.key, 2, CorrectionState.LEARNING)
+    better = {**FIT, "head": {"weight": [[2.0]]}, "out_of_use": "mean Dice falls"}
+    monkeypatch.setattr(model_refits, "fit_head", lambda *_: better)
+    corrections.learn(second)
+    models = site.models.patient(new.key)
+    assert models.current == {"B1": 2}
+    assert models.version(2).parent == 0
 
 
 def test_what_is_withdrawn_while_its_head_is_stored_is_undone_once(

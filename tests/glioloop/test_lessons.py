@@ -81,7 +81,7 @@ def test_another_layer_teaches_something_else(site, changed):
 def test_what_was_read_otherwise_is_not_found_again(site, monkeypatch):
     """An outline that an older version of the reader kept would be learnt from for ever."""
     before = lesson_json(site, site.ledger.correction("1.9.1"))["outline"]
-    monkeypatch.setattr("glioloop.lessons.FORMAT", 3)
+    monkeypatch.setattr("glioloop.lessons.FORMAT", 4)
     assert lesson_json(site, site.ledger.correction("1.9.1"))["outline"] != before
 
 

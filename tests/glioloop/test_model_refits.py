@@ -18,6 +18,7 @@ from engine.head import Head
 from engine.network import Network, NetworkConfig
 from engine.normalise import NORMALISATION
 from engine.outputs import BRAIN_LABELS, TISSUE_LABELS
+from engine.sampling import FeatureSample
 from engine.weights import Manifest, save
 from glioloop import (
     durable,
@@ -100,6 +101,78 @@ def test_a_kept_correction_is_learnt_with_another_backbone(tmp_path: Path) -> No
             metrics={},
             software="0.1.0",
         )
+
+
+def test_a_head_is_made_again_from_its_record_bit_for_bit(tmp_path: Path) -> None:
+    """From the kept sample, and from the kept inputs alone."""
+    lesson = write_lesson(tmp_path / ("ab" * 16))
+    model = write_model(tmp_path / "model", 1)
+    gate = {"largest_loss": 1.0, "largest_drift": 1.0, "rung_gain": 0.0}
+    networks = load_networks(model / "base", model / "brain", OPTIONS)
+
+    def again() -> Any:
+        return learning.learn([lesson], networks, OPTIONS, FitSettings(**gate), 500, lambda _: None)
+
+    first, kept = again(), lesson.sample.read_bytes()
+    assert again().head.to_json() == first.head.to_json()
+    lesson.sample.unlink()
+    assert again().head.to_json() == first.head.to_json()
+    assert FeatureSample.from_npz(lesson.sample.read_bytes()).images is not None
+    assert lesson.sample.read_bytes() == kept
+
+
+def test_the_head_in_use_is_scored_on_a_correction_that_came_after_it(tmp_path: Path) -> None:
+    lesson = write_lesson(tmp_path / ("ab" * 16))
+    model = write_model(tmp_path / "model", 1)
+    networks = load_networks(model / "base", model / "brain", OPTIONS)
+    blind = Head(
+        np.zeros_like(networks.head.weight),
+        np.array([0, 0, 9, 0], np.float32),
+        networks.head.backbone_sha256,
+    )
+    nothing = Head(blind.weight, np.array([9, 0, 0, 0], np.float32), blind.backbone_sha256)
+    found = [learning.in_use(lesson, h, networks, OPTIONS, 500, 0.02) for h in (blind, nothing)]
+    assert found[0].dice_current["edema"] > 0
+    assert found[1].dice_current["edema"] == 0
+    assert found[1].dice_base == found[0].dice_base
+    same = learning.in_use(lesson, networks.head, networks, OPTIONS, 500, 0.0)
+    assert same.out_of_use is None
+    other = Head(blind.weight, blind.bias, "another")
+    with pytest.raises(RefusedError, match="belongs to backbone another"):
+        learning.in_use(lesson, other, networks, OPTIONS, 500, 0.02)
+
+
+def test_images_with_nan_teach_nothing(tmp_path: Path) -> None:
+    lesson = write_lesson(tmp_path / ("ab" * 16))
+    kept = Kept.from_file(lesson.kept)
+    kept.images[0, 3, 3, 3] = np.nan
+    durable.write(lesson.kept, kept.to_bytes())
+    with pytest.raises(RefusedError, match="NaN or infinity"):
+        fit(lesson, write_model(tmp_path / "model", 1))
+
+
+@pytest.mark.parametrize(
+    ("voxels", "said"),
+    [
+        (np.s_[0:0], "holds no voxel: there is nothing to learn"),
+        (np.s_[5:6, 4:12, 4:12], "too thin to be tested"),
+    ],
+    ids=["all background", "one slice"],
+)
+def test_what_a_correction_is_too_poor_for_is_said(tmp_path: Path, voxels: Any, said: str) -> None:
+    lesson = write_lesson(tmp_path / ("ab" * 16))
+    mask = np.zeros((16, 16, 16), bool)
+    mask[voxels] = True
+    durable.write(lesson.outline, outlines.to_bytes({Tissue.EDEMA: mask}))
+    model = write_model(tmp_path / "model", 1)
+    if not mask.any():
+        with pytest.raises(RefusedError, match=said):
+            fit(lesson, model)
+        return
+    networks, found = fit(lesson, model)
+    assert not found.accepted
+    assert said in found.reason
+    assert found.head is networks.head
 
 
 def test_inputs_of_another_grid_are_made_again_or_the_study_is_asked_for(tmp_path: Path) -> None:

@@ -81,6 +81,31 @@ def test_a_head_of_another_backbone_is_refused(volume: Volume) -> None:
         segment_volumes(dict.fromkeys(Role, volume), networks(), other)
 
 
+def test_a_patients_head_is_compared_with_base_in_the_same_pass(volume: Volume) -> None:
+    """The patient's says edema everywhere, base necrosis: only the whole tumour is one."""
+    calls: list[int] = []
+
+    def count(stack: np.ndarray) -> np.ndarray:
+        calls.append(len(stack))
+        return stack
+
+    def sure(of: Tissue, images: np.ndarray | None = None) -> Head:
+        bias = np.where(np.arange(4) == of, 5, 0).astype(np.float32)
+        return Head(np.zeros((4, 3), np.float32), bias, "a" * 64, images)
+
+    given = dict.fromkeys(Role, volume)
+    known = replace(networks(), head=sure(Tissue.NECROSIS), backbone=Run("numpy", "f32", 1, count))
+    alone = segment_volumes(given, known)
+    once = len(calls)
+    assert alone.agreement == {}
+    found = segment_volumes(given, known, sure(Tissue.EDEMA, np.zeros((4, 9), np.float32)))
+    assert len(calls) == 2 * once
+    assert found.agreement == {"core": 0.0, "whole": 1.0}
+    assert set(np.unique(found.labels.array)) == {Tissue.BACKGROUND, Tissue.EDEMA}
+    again = segment_volumes(given, known, sure(Tissue.EDEMA))
+    assert np.array_equal(again.labels.array, found.labels.array)
+
+
 def test_a_missing_image_is_no_number_on_a_grid_and_the_others_lie_where_they_are(
     volume: Volume,
 ) -> None:
