@@ -177,6 +177,8 @@ class Corrections:
         model_reverting.revert(self._site.models, key, used, why)
         name = self._site.models.patient(key).name(used.number)
         logger.warning("head %s is put out of use: %s", name, why)
+        details = {"by": model_reverting.BY, "reason": why}
+        audit_events.model(self._site, model_reverting.REVERT, key, name, details)
         return f"head {name} is put out of use: {why}"
 
     def _again(self, row: CorrectionRow) -> CorrectionRow:

@@ -5,13 +5,19 @@ Both answers come from one pass of features, so that nothing is computed twice.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from glioloop import results
 from study.agreement import dice
 from study.tissue import REGIONS, region
+
+if TYPE_CHECKING:
+    from glioloop.site import Site
 
 LEAST_ML = 1.0
 """Of a region in either answer, below which nothing is said of it."""
@@ -45,6 +51,14 @@ def agreement(
         if max(np.count_nonzero(mask) for mask in both) * voxel_ml >= LEAST_ML:
             found[name] = dice(*both)
     return found
+
+
+def told(site: Site, result_id: str) -> list[str]:
+    """What a result of the service is told, of what was found when it was made."""
+    found = json.loads(site.results.path(result_id, results.FACTS).read_text())
+    least = site.settings.adaptation.least_agreement
+    said = warning(found.get("agreement", {}), least)
+    return [said] if said else []
 
 
 def warning(found: Mapping[str, float], least: float) -> str:

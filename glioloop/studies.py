@@ -248,11 +248,12 @@ class Studies:
         others = history.of_patient(
             self._site, recipe["patient_key"] if recipe["same_person"] else None, study_uid
         )
+        apart = disagreement.told(self._site, recipe["result_id"])
         arguments = {
             **self._task_arguments(study_uid, recipe),
             "identity": recipe["identity"],
             "told": {
-                "warnings": [*recipe["warnings"], *self._disagreement(recipe)],
+                "warnings": [*recipe["warnings"], *apart],
                 "others": [point.as_json() for point in others],
                 "study_date": recipe["study_date"],
                 "supersedes": recipe["supersedes"],
@@ -270,7 +271,7 @@ class Studies:
         result_id = recipe["result_id"]
         store = self._site.results
         facts = json.loads(store.path(result_id, results.FACTS).read_text())
-        apart = self._disagreement(recipe)
+        apart = disagreement.told(self._site, result_id)
         report = {
             "study_uid": study_uid,
             **recipe,
@@ -332,13 +333,6 @@ class Studies:
         report = self._site.results.report(made)
         reason = report.get("remark", report.get("without", ""))
         self._site.ledger.set_study(study_uid, state=state, reason=reason)
-
-    def _disagreement(self, recipe: Mapping[str, Any]) -> list[str]:
-        """What the result is told where the patient's head and base differ much."""
-        path = self._site.results.path(recipe["result_id"], results.FACTS)
-        found = json.loads(path.read_text()).get("agreement", {})
-        said = disagreement.warning(found, self._site.settings.adaptation.least_agreement)
-        return [said] if said else []
 
     def _latest_report(self, result_id: str) -> str:
         """Id under which the latest report of a result lies; empty for no result."""

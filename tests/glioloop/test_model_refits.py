@@ -155,7 +155,7 @@ def test_images_with_nan_teach_nothing(tmp_path: Path) -> None:
     ("voxels", "said"),
     [
         (np.s_[0:0], "holds no voxel: there is nothing to learn"),
-        (np.s_[5:6, 4:12, 4:12], "too thin to be tested"),
+        (np.s_[5:6, 4:12, 4:12], "stays at base: on slices not learnt from"),
     ],
     ids=["all background", "one slice"],
 )
