@@ -200,10 +200,10 @@ def test_a_correction_that_cannot_be_reported_is_learnt_from_all_the_same(
     study = write_study(world.folder / "again")
     run = world.network.run
 
-    def without_report(task: str, *given: Any) -> dict[str, Any]:
+    def without_report(task: str, *given: Any, **named: Any) -> dict[str, Any]:
         if task == "report_correction":
             raise HeldError("nothing says what segment 4 is")
-        return run(task, *given)
+        return run(task, *given, **named)
 
     monkeypatch.setattr("glioloop.inference.run", without_report)
     world.send([world.correct(study)])
