@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-load test-slow test-browser test-viewers trials lint evaluate evidence setup system
+.PHONY: demo test test-load test-slow test-browser test-viewers trials fuzz lint evaluate evidence setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -48,6 +48,10 @@ test-viewers: setup tests/viewers/node_modules/.stamp
 # Known displacements of real heads: see docs/alignment.md. Needs the real data of CONTRIBUTING.md.
 trials: setup
 	$(VENV)/bin/python -m pytest -m trials tests/slow $(ARGS)
+
+# Tens of thousands of hostile inputs; their table goes into docs/security.md.
+fuzz: setup
+	$(VENV)/bin/python -m pytest -m fuzz tests/fuzz $(ARGS)
 
 # Every evaluation on real data is kept in docs/evaluations.jsonl, the poor ones too.
 evaluate: setup

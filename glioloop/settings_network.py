@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from glioloop.settings_part import AETitle, Count, NotNegative, Part, Port, Positive
 
@@ -134,6 +134,15 @@ class Delivery(Part):
     """h after which an undelivered result is parked, and shown so"""
 
 
+class WebTls(Part):
+    """HTTPS."""
+
+    certificate: Path
+    """PEM file with the certificate, and those between it and its authority"""
+    key: Path
+    """PEM file with its key"""
+
+
 class Web(Part):
     """The status page and the HTTP interface."""
 
@@ -143,5 +152,13 @@ class Web(Part):
     """TCP port; 0 takes a free one"""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     """Host headers that are answered"""
+    token: SecretStr | None = None
+    """token that each request shows; null, without `tokens_file`: none, on loopback alone"""
+    tokens_file: Path | None = None
+    """file with further ones: a name, for the audit, and a token in each line"""
+    session_hours: Positive = 12
+    """h that a login on the page lasts"""
+    tls: WebTls | None = None
+    """HTTPS; null: HTTP, which is for loopback or behind a proxy"""
     texts_file: Path | None = None
     """the page's words in another language (docs/orthanc.md); null: English"""

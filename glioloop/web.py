@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from glioloop import overview, web_api, web_decisions, web_desk, web_page
+from glioloop import overview, web_access, web_api, web_decisions, web_desk, web_page
 from glioloop.overview import request_study
 from glioloop.settings_network import Web
 from glioloop.site import Site
@@ -37,7 +37,13 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
         What it shows.
     wake
         Called when something was changed that the service should look at.
+
+    Raises
+    ------
+    RefusedError
+        If other machines would reach it without a token, or the tokens cannot be used.
     """
+    known = web_access.tokens(site.settings.web)
 
     def table(rows: Callable[[Site], list[dict[str, Any]]]) -> Callable[[Request], Any]:
         async def endpoint(_request: Request) -> Response:
@@ -91,6 +97,7 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             # A web page of elsewhere must not reach this one under another name.
             Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(site)),
             Middleware(SameOrigin),
+            Middleware(web_access.Access, site=site, known=known),
         ],
         exception_handlers={RefusedError: _refused, GlioloopError: _failed},
     )
@@ -110,7 +117,14 @@ class WebServer:
     def __init__(self, app: Starlette, settings: Web) -> None:
         self._socket = socket.create_server((settings.host, settings.port))
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ssl_certfile=settings.tls.certificate if settings.tls else None,
+                ssl_keyfile=settings.tls.key if settings.tls else None,
+            )
         )
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="web", daemon=True

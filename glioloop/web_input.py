@@ -92,9 +92,14 @@ async def content_of(request: Request) -> bytes:
 
 async def form_of(request: Request) -> dict[str, str]:
     """Fields of a form; the UID that it is about is one."""
-    form = dict(parse_qsl((await _content(request)).decode("utf-8", "replace")))
+    form = await fields_of(request)
     check_uid(form.get("uid"))
     return form
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """Fields of a form."""
+    return dict(parse_qsl((await _content(request)).decode("utf-8", "replace")))
 
 
 def person_of(request: Request) -> str:
