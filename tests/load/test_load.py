@@ -20,11 +20,13 @@ from pathlib import Path
 import pytest
 import yaml
 from dicom_network import storescp, wait_for_port
+from pydicom.filereader import read_file_meta_info
 from small_world import write_study
 
 from glioloop.bench_ingest import send, write_images
 from glioloop.ledger import Ledger
 from glioloop.ledger_schema import StudyState
+from glioloop.results import SEG_SOP_CLASS
 from glioloop.settings import environment_without_settings
 from load.measures import Taken, write_row, write_sizes
 
@@ -102,7 +104,7 @@ def service(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Running]:
         )
         at_the_end.callback(process.wait)
         at_the_end.callback(process.send_signal, signal.SIGKILL)
-        wait_for_port(port, 120)
+        wait_for_port(port, 300)
         ledger = Ledger(tmp_path / "data" / "ledger.db")
         at_the_end.callback(ledger.close)
         yield Running(process, port, ledger, archive)
@@ -225,4 +227,5 @@ def size_of(folder: Path, pattern: str) -> int:
 
 def segs(service: Running) -> int:
     """How many SEGs came to the archive."""
-    return len([path for path in service.archive.iterdir() if path.name.startswith("SEG")])
+    metas = [read_file_meta_info(path) for path in service.archive.iterdir()]
+    return [meta.MediaStorageSOPClassUID for meta in metas].count(SEG_SOP_CLASS)
