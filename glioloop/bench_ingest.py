@@ -43,12 +43,13 @@ Target = Callable[[Path], AbstractContextManager[int]]
 
 
 def measurements(options: Options) -> Iterator[Measurement]:
-    """465 images on one association, and on eight that share them."""
+    """A study's images on one association, and on eight that share them."""
+    images = SERIES * (options.grid[2] if options.grid else SLICES)
     for count in ASSOCIATIONS:
         many = "s" if count > 1 else ""
         yield Measurement(
             f"ingest_{count}",
-            f"Receiving {SLICES * SERIES} images on {count} association{many}",
+            f"Receiving {images} images on {count} association{many}",
             partial(_compare, count, options),
         )
     yield Measurement(
