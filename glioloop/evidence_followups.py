@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.head import Head
 from engine.sampling import FeatureSample
-from glioloop import durable, evidence_heads
+from glioloop import durable
 from glioloop.evidence_corrections import KINDS
 from glioloop.evidence_dates import KeptDate, Overlap
 from glioloop.evidence_heads import ARMS, OURS, Fitter, plain
@@ -130,8 +130,7 @@ def corrected(date: KeptDate, base: Head, order: Order, place: int, kind: str) -
 def _ceiling(date: KeptDate, fitter: Fitter, order: Order, place: int) -> Head:
     """The head of a date's own truth; the base head where nothing can be learnt of it."""
     try:
-        sample = corrected(date, fitter.base, order, place, "truth")
-        return fitter.fit([sample], evidence_heads.FREE).head
+        return fitter.ceiling(corrected(date, fitter.base, order, place, "truth"))
     except RefusedError:
         return fitter.base
 

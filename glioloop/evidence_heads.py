@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.adapt import Fit, FitSettings, fit_head
+from engine.fitting import build, solve
 from engine.head import Head
 from engine.prior import Prior, load_prior
 from engine.sampling import FeatureSample
@@ -42,8 +43,8 @@ ARMS: Mapping[str, Arm] = {
 }
 """By what the table calls them, in its order. The first is as the service fits, by the defaults."""
 
-FREE = Arm(settings=FitSettings(rungs=("images",), strengths=(0.1, 0.01)))
-"""What a head can reach at most: all of it may move, and hardly a prior holds it."""
+FREE = 0.01
+"""Strength of a prior that hardly holds anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,12 @@ class Fitter:
             As `engine.adapt.fit_head`.
         """
         return fit_head(self.base, samples, replace(arm.settings, prior=self.prior))
+
+    def ceiling(self, sample: FeatureSample) -> Head:
+        """Fit all that may move to a date's own truth, without folds or gate: its best in sight."""
+        problem = build(self.base, [sample], changed_weight=1.0, fisher=None)
+        step, _converged = solve(problem, FREE, rung="images")
+        return problem.head(self.base, step)
 
 
 def plain(fit: Fit) -> dict[str, Any]:

@@ -200,6 +200,12 @@ def test_dates_of_follow_ups_lie_apart_as_is_said():
     assert all(DAYS_BETWEEN[0] <= days <= DAYS_BETWEEN[1] for days in apart)
 
 
+def test_a_patient_is_sent_to_the_scanner_that_is_given(head):
+    given = SCANNERS[3]
+    visits = patient(head, DATES[:2], SHAPE, SPACING, np.random.default_rng(3), scanner=given)
+    assert [visit.scanner for visit in visits] == [given, given]
+
+
 @pytest.mark.parametrize(
     ("dates", "wanted", "said"),
     [
@@ -208,6 +214,7 @@ def test_dates_of_follow_ups_lie_apart_as_is_said():
         ([DATES[0], DATES[0]], {}, "later than the one before"),
         (DATES[:1], {"surgery": True}, "between two dates"),
         (DATES[:1], {"scanner_change": True}, "between two dates"),
+        (DATES, {"scanner_change": True, "scanner": SCANNERS[0]}, "one scanner was given"),
     ],
 )
 def test_what_no_patient_can_be_made_of_is_refused(head, dates, wanted, said):

@@ -3,17 +3,20 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kept_dates import BASE, kept_date, write
 
 from engine.adapt import FitSettings
+from engine.sampling import FeatureSample
 from engine.scanner import SCANNERS
 from engine.weights import shipped
 from glioloop import evidence_centre
-from glioloop.evidence_centre import CURVES, Fitting, cases_of, fit, run
+from glioloop.evidence_centre import CURVES, Fitting, cases_of, fit, make, run
 from glioloop.evidence_corrections import of_labels
+from glioloop.evidence_dates import KeptDate
 from glioloop.evidence_heads import Arm
-from glioloop.evidence_patients import Models
+from glioloop.evidence_patients import Models, Order, read_dates
 from glioloop.evidence_ranges import Centres
 from glioloop.evidence_statistics import dice_of
 
@@ -60,6 +63,24 @@ def test_every_point_is_fitted_and_judged(tmp_path: Path, monkeypatch: pytest.Mo
     told.clear()
     assert run(CENTRES, cases, 1, lambda *said: told.append(said)) == answers
     assert told == []
+
+
+def test_of_a_case_that_is_learnt_from_the_sample_alone_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generated(path: Path, _order: Order, _models: Models) -> list[KeptDate]:
+        write(path, [kept_date(3)])
+        return [kept_date(3)]
+
+    monkeypatch.setattr(evidence_centre, "kept_dates", generated)
+    learnt, judged = (cases_of(CENTRES, (), tmp_path, MODELS)[n] for n in (1, 2))
+    make(learnt)
+    make(judged)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case-0001.npz", "case-0500.npz"]
+    sample = FeatureSample.from_npz(learnt.file.read_bytes())
+    assert len(sample.target) == 2000
+    assert set(np.unique(sample.target)) == {0, 2, 3}
+    assert read_dates(judged.file)[0].scanner == "a scanner"
 
 
 def test_without_a_correction_it_is_the_base_head(tmp_path: Path) -> None:
