@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,11 @@ def cases_of(
     own = SCANNERS[centres.target]
     others = [scanner for scanner in SCANNERS if scanner is not own]
     most = max(centres.corrections)
+    ranges = replace(centres.patients, voxels=centres.voxels)
 
     def case(number: int, place: int, *, learnt: bool) -> Case:
         scanner = own if number < FURTHER else others[place % len(others)]
-        order = Order(number, centres.patients, anatomies, scanner, one_date=True)
+        order = Order(number, ranges, anatomies, scanner, one_date=True)
         return Case(order, learnt, folder, models)
 
     return [
