@@ -8,17 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pydicom
 import pytest
 from PIL import Image
 
-from acceptance.scene import Scene, wait_for
+from acceptance.scene import Scene
 from browser.clinic import Window, outcome, result_of
 from browser.desk_scene import open_desk
 from browser.test_status_page import with_a_nameless_segment
 from engine.phantom import phantom_head
 from glioloop.demo_studies import Study, read_studies
-from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.ledger_schema import CorrectionState
 from glioloop.phantom import write_study
 from glioloop.private_orthanc import VIEWER_AET, storescu
 
@@ -75,20 +74,6 @@ def desk(ward: Scene, page: Page, part: str = "") -> None:
     page.goto(f"{ward.orthanc.url}/glioloop/desk/index.html#/{part}")
 
 
-def without_a_name_for_t2(study: Study, folder: Path) -> list[Path]:
-    """Files of a study whose T2 nothing names."""
-    changed = []
-    for number, path in enumerate(study.files):
-        image = pydicom.dcmread(path)
-        if "t2_tse" in image.SeriesDescription:
-            image.SeriesDescription = image.ProtocolName = "series 5"
-            image.EchoTime = image.RepetitionTime = None
-            image.SequenceName = ""
-        changed.append(folder / f"{number}.dcm")
-        image.save_as(changed[-1])
-    return changed
-
-
 def test_a_study_is_segmented_taught_and_rolled_back(
     ward: Scene, visits: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
 ) -> None:
@@ -136,24 +121,3 @@ def test_a_study_is_segmented_taught_and_rolled_back(
     page.locator("#uses", has_text="its group's head, or base").wait_for()
     [audit] = page.locator("tr", has=page.locator("td:text-is('rollback')")).all()
     assert ward.orthanc.user in audit.inner_text()
-
-
-def test_a_held_study_is_resolved_with_the_keyboard_alone(
-    ward: Scene, visits: Sequence[Study], page: Page, pictures: Path, tmp_path: Path
-) -> None:
-    study = visits[1]
-    files = without_a_name_for_t2(study, tmp_path)
-    assert storescu(ward.orthanc, files).returncode == 0
-    desk(ward, page, f"studies/{study.study_uid}")
-    page.get_by_role("button", name="Segment glioma").press("Enter")
-    page.locator("#phase", has_text="held").wait_for()
-    page.get_by_role("link", name="Which series is which?").press("Enter")
-    choice = page.get_by_label("take series 5 as T2")
-    choice.focus()
-    page.keyboard.press("Space")
-    assert choice.is_checked()
-    keep(page, pictures / "desk-held.png")
-    page.get_by_role("button", name="Segment with these series").press("Enter")
-    page.locator("#phase", has_text="delivered").wait_for()
-    assert wait_for(lambda: ward.state(study.study_uid) == StudyState.DELIVERED)
-    assert len(ward.segs(study.study_uid)) == 1
