@@ -61,6 +61,7 @@
     const before = $('#study-delete').parent().parent();
     const line = $('<li>').attr({ id: 'glioloop-state', role: 'status' });
     const segment = button('glioloop-segment', 'gear').click(function () {
+      if ($(this).hasClass('ui-disabled')) return false; // the class alone stops the mouse, not a key
       post('../glioloop/segment/' + $.mobile.pageData.uuid, function () { show(say('asked', {})); }, show);
       return false;
     });
