@@ -496,7 +496,7 @@ def test_ports_are_written_and_the_disk_limit_is_told_to_senders(world: World) -
     world.given = {"listener": {"host": "127.0.0.1", "port": 0, "min_free_gib": 10**6}}
     service, study = world.start(), write_study(world.folder / "in")
     assert (world.folder / "data" / "ports.json").read_text() == (
-        f'{{"dicom": {world.dicom}, "web": {world.web}}}'
+        f'{{"dicom": {world.dicom}, "web": {world.web}, "dicom_tls": 0}}'
     )
     with pytest.raises(FailedError, match="A700"):
         world.send(study.every("T2"))
