@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """folder of all that is kept: inbox, results, models, databases; on a local disk"""
     site_secret: SecretStr | None = None
     """secret that patients' keys are made with; null: created once in `<data>/site-secret`"""
+    site_secret_file: Path | None = None
+    """file with that secret, where `site_secret` is null"""
     jobs_url: SecretStr | None = None
     """database of the jobs; PostgreSQL for several nodes; null: SQLite in `<data>/jobs.db`"""
     ledger_url: SecretStr | None = None
@@ -229,6 +231,18 @@ def environment_without_settings() -> dict[str, str]:
     return {name: v for name, v in os.environ.items() if not name.upper().startswith("GLIOLOOP_")}
 
 
+def _secret_of(path: Path) -> bytes:
+    """Content of a file with a secret."""
+    try:
+        found = path.read_bytes().strip()
+    except OSError as error:
+        kind = type(error).__name__
+        raise RefusedError(f"site_secret_file {path} cannot be read ({kind})") from error
+    if not found:
+        raise RefusedError(f"site_secret_file {path} is empty; it holds the secret")
+    return found
+
+
 def secret_of_site(settings: Settings) -> bytes:
     """Secret that patients' keys are made with; created at the first call when none is given.
 
@@ -237,6 +251,8 @@ def secret_of_site(settings: Settings) -> bytes:
     """
     if settings.site_secret is not None:
         return settings.site_secret.get_secret_value().encode()
+    if settings.site_secret_file is not None:
+        return _secret_of(settings.site_secret_file)
     path = settings.data / "site-secret"
     # Whole or not at all: a node must not read what another one has only begun to write.
     durable.once(path, lambda: secrets.token_hex(32).encode() + b"\n")

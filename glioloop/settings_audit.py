@@ -18,6 +18,7 @@ class Syslog(Part):
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
     """its port"""
     tls: DestinationTls
+    """certificates of both sides"""
 
 
 class Audit(Part):

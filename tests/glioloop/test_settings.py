@@ -107,6 +107,21 @@ def test_secrets_are_masked_when_settings_are_shown() -> None:
     assert settings.secret_of_site(found) == b"hush"
 
 
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hush\n")
+    found = settings.load(data=tmp_path / "data", site_secret_file=file)
+    assert settings.secret_of_site(found) == b"hush"
+    assert not (tmp_path / "data").exists()
+
+    file.write_text("\n")
+    with pytest.raises(RefusedError, match="is empty; it holds the secret"):
+        settings.secret_of_site(found)
+    file.unlink()
+    with pytest.raises(RefusedError, match=r"cannot be read \(FileNotFoundError\)"):
+        settings.secret_of_site(found)
+
+
 def test_settings_cannot_be_changed() -> None:
     found = settings.load()
     with pytest.raises(ValidationError, match="frozen"):
