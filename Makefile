@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-load test-slow test-browser test-viewers trials fuzz lint evaluate evidence setup system
+.PHONY: demo test test-load test-faults test-slow test-browser test-viewers trials fuzz lint evaluate evidence setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -16,6 +16,8 @@ ANATOMY ?=
 # For make test-load: studies of the soak
 LOAD_STUDIES ?= 1000
 SCREENSHOTS ?=
+# For make test-faults: how often the service is killed
+KILLS ?= 200
 
 demo: setup
 	$(VENV)/bin/glioloop demo $(ARGS)
@@ -35,6 +37,10 @@ test-slow: setup
 # Load, and a soak of LOAD_STUDIES studies; its figures go into docs/load.md. Tens of minutes.
 test-load: setup
 	LOAD_STUDIES=$(LOAD_STUDIES) LOAD_TABLE=1 $(VENV)/bin/python -m pytest -m load tests/load $(ARGS)
+
+# The service killed at random moments, archives and disks that fail; writes docs/reliability.md.
+test-faults: setup
+	KILLS=$(KILLS) FAULTS_TABLE=1 $(VENV)/bin/python -m pytest -m faults tests/faults $(ARGS)
 
 # OHIF and the status page in Chromium; npm fetches OHIF. Pictures: SCREENSHOTS=DIR; see docs/ohif.md.
 test-browser: setup .venv.stamp-browser

@@ -11,7 +11,7 @@ import typer
 
 from glioloop.failures import hush_libraries
 from glioloop.terminal import err
-from study.errors import FailedError, GlioloopError
+from study.errors import GlioloopError, OutageError, RefusedError
 
 WRONG_INPUT, FAILED = 2, 1
 """Exit codes: the input is wrong; Glioloop failed."""
@@ -58,6 +58,6 @@ def main() -> None:
     hush_libraries()
     try:
         build(sys.argv[1:])()
-    except GlioloopError as error:
+    except (GlioloopError, OutageError) as error:
         err.print(f"glioloop: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(FAILED if isinstance(error, FailedError) else WRONG_INPUT)
+        sys.exit(WRONG_INPUT if isinstance(error, RefusedError) else FAILED)

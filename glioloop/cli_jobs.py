@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from glioloop import cli_watch, overview
-from glioloop.jobs import Board
+from glioloop.board import Board
 from glioloop.name_values import pairs
 from glioloop.terminal import ConfigOption, JsonOption, look_at, out, show, show_json
+from glioloop.watch import pardon
 from study.errors import RefusedError
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or of a study.")]
@@ -60,6 +61,7 @@ def retry_job(
         return
     if given:
         raise RefusedError("--as is for studies; this job is none of a study's segmentation")
+    pardon(site.settings.data, job)
     with closing(Board(site.settings.database)) as board:
         board.retry(job)
     out.print(f"started {job} again", highlight=False)

@@ -85,6 +85,9 @@ def _ending() -> threading.Event:
 
 def _end() -> None:
     """End; jobs in the middle of a step are left as a crash leaves them: the next start goes on."""
+    from glioloop import jobs  # noqa: PLC0415 - other commands need not wait for it
+
+    jobs.leave()
     logging.shutdown()
     os._exit(0)
 

@@ -21,10 +21,10 @@ from glioloop import (
     model_taught,
     results,
 )
+from glioloop.board import Board
 from glioloop.confinement import named
 from glioloop.correction_reports import CorrectionReports
 from glioloop.delivery import Deliveries
-from glioloop.jobs import Board
 from glioloop.label_file import labels_from_file
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState, ResultRow
 from glioloop.lessons import with_layers
@@ -151,6 +151,10 @@ class Corrections:
         key, since = PatientKey(row.patient_key), min(one.received_at for one in taught)
         before = self._site.models.patient(key)
         number = model_refits.store_head(self._site, key, before, fit, taught, since)
+        gone = {one.sop_instance_uid for one in taught if self._again(one).state not in LEARNT}
+        if gone:  # withdrawn after the look above, by who could not see this version yet
+            model_taught.point_elsewhere(self._site.models, key, gone)
+            return {"state": AGAIN}
         name = self._site.models.patient(key).name(number)
         state = CorrectionState.ACCEPTED
         if not ledger.settle_correction(uid, state=state, reason=reason, head=name, report=report):

@@ -44,6 +44,9 @@ CONNECT_ARGS: Mapping[str, Any] = {
 """Of every connection to PostgreSQL: each side notices within 20 s that the other is gone, and what
 the session had locked is free. Seconds; of `tcp_user_timeout`, ms."""
 
+BUSY_MS = 30_000
+"""ms that a writer of SQLite waits for another one; then the database is away."""
+
 _ALONE = {"sqlite": "begin immediate", "postgresql": "select pg_advisory_xact_lock(4207849484)"}
 _AWAY = ("is locked", "connect", "starting up", "shutting down", "terminating", "server closed")
 _OTHER = ("unable to open", "full", "no space")
@@ -178,7 +181,7 @@ def say_when_away(engine: Engine, what: str, setting: str) -> None:
 
 def _durable(page_bytes: int | None, cached_kib: int | None, connection: Any, _record: Any) -> None:
     """Each commit is one durable write, and readers never wait for writers."""
-    connection.execute("pragma busy_timeout=30000")
+    connection.execute(f"pragma busy_timeout={BUSY_MS}")
     if page_bytes:
         connection.execute(f"pragma page_size={page_bytes}")
     connection.execute("pragma journal_mode=wal")

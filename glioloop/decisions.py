@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from glioloop import audit_events, confinement, label_map, model_taught
+from glioloop.board import Board
 from glioloop.corrections import start_again
-from glioloop.jobs import Board
 from glioloop.ledger_schema import LEARNT, CorrectionRow, CorrectionState
 from glioloop.models import BASE
 from glioloop.site import Site

@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 
 from glioloop import audit_events, dicomweb, jobs, listening, results
-from glioloop.jobs import Board
+from glioloop.board import Board
 from glioloop.ledger_schema import DeliveryRow, DeliveryState, StudyState
 from glioloop.settings_dicomweb import DicomwebDestination
 from glioloop.settings_network import Destination
@@ -23,6 +23,8 @@ from study.errors import RefusedError
 logger = logging.getLogger(__name__)
 
 JOB = "deliver"
+COMMIT = "commit"
+"""The job that asks a destination whether it keeps what it took (`glioloop.commitments`)."""
 AUDITED = (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.PARKED)
 """States in which a delivery ends at its destination, or does not get there."""
 DELIVERED = "delivered"
@@ -56,7 +58,7 @@ class Deliveries:
     def start(self, result_id: str, destinations: Iterable[str]) -> None:
         """Queue a job for each destination; part of another job."""
         for name in destinations:
-            jobs.start(JOB, result_id, name, job_id=job_id(result_id, name))
+            jobs.start(JOB, result_id, name, job_id=job_id(result_id, name), serial=name)
 
     def deliver(self, result_id: str, destination: str) -> None:
         """Body of the job."""
@@ -73,11 +75,32 @@ class Deliveries:
         except jobs.STEP_FAILURES as error:
             jobs.step(self.park, result_id, destination, str(error))
             raise
+        if outcome == DELIVERED and jobs.step(self.is_asked, destination):
+            job = f"{COMMIT}:{result_id}:{destination}"
+            # Those that wait for an answer hold up no delivery.
+            jobs.start(COMMIT, result_id, destination, job_id=job, serial=f"{COMMIT} {destination}")
         jobs.note(outcome)
+
+    def is_asked(self, destination: str) -> bool:
+        """Whether a destination is asked for storage commitment."""
+        return any(d.name == destination and d.commitment for d in self._site.settings.destinations)
+
+    def target(self, destination: str) -> tuple[Destination, scu.Peer]:
+        """Where a destination is.
+
+        Raises
+        ------
+        RefusedError
+            If there is none of this name.
+        """
+        found = [d for d in self._site.settings.destinations if d.name == destination]
+        if not found:
+            raise RefusedError(f"destination {destination} is no longer in the settings")
+        return found[0], listening.peer(found[0], self._site.settings)
 
     def send(self, result_id: str, destination: str) -> str:
         """One attempt; `listener.scu.DeliveryError` when it is to be repeated."""
-        study_uid = self._study_of(result_id, destination)
+        study_uid = self.study_of(result_id, destination)
         found = [d for d in self._site.settings.addressees if d.name == destination]
         if not found:
             reason = f"destination {destination} is no longer in the settings"
@@ -143,11 +166,13 @@ class Deliveries:
                     # The usual id, where it is not spent: the job that is about to queue it under
                     # that id may just run on another node.
                     mine = jobs.fresh_id(usual) if board.knows(usual) else usual
-                    board.start(JOB, row.result_id, row.destination, job_id=mine)
+                    board.start(
+                        JOB, row.result_id, row.destination, job_id=mine, serial=row.destination
+                    )
 
     def park(self, result_id: str, destination: str, reason: str) -> None:
         """Stop trying, and show it."""
-        study_uid = self._study_of(result_id, destination)
+        study_uid = self.study_of(result_id, destination)
         logger.error("result %s is parked: %s", result_id, reason)
         self._put(result_id, destination, study_uid, DeliveryState.PARKED, reason)
 
@@ -162,7 +187,7 @@ class Deliveries:
         if segmented and states == {DeliveryState.DELIVERED.value}:
             ledger.set_study(study_uid, state=StudyState.DELIVERED)
 
-    def _study_of(self, result_id: str, destination: str) -> str:
+    def study_of(self, result_id: str, destination: str) -> str:
         """Study of a delivery."""
         found = self._site.ledger.delivery(result_id, destination)
         if found is None:

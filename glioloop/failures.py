@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import traceback
 import warnings
@@ -9,9 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from study.errors import FailedError, GlioloopError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from glioloop.database import AwayError
+from study.errors import FailedError, GlioloopError, OutageError
 
 T = TypeVar("T")
+
+PASSING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOLCK}
+)
+"""Errors of the operating system that end when somebody makes room, or a file server is back."""
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+"""How a database says that it is down, locked, or has no room."""
 
 
 class OutOfMemoryError(FailedError):
@@ -49,14 +61,26 @@ def guarded(function: Callable[..., T], *args: object) -> T:
     GlioloopError
         What the function foresaw; `OutOfMemoryError` where memory ended, and `FailedError` for
         whatever else it raised.
+    OutageError
+        Where disk or database are away.
     """
     try:
         return function(*args)
-    except GlioloopError:
+    except AwayError as error:
+        raise OutageError(str(error)) from error
+    except (GlioloopError, OutageError):
         raise
     except MemoryError:
         # Where it happened tells little, and to find out takes memory.
         raise OutOfMemoryError(f"{getattr(function, '__name__', 'a step')}: no memory") from None
     except Exception as error:  # noqa: BLE001 - the border: whatever it was is a failure
         # Without its cause: records and logs would quote that one's message.
-        raise FailedError(where(getattr(function, "__name__", "a step"), error)) from None
+        said = where(getattr(function, "__name__", "a step"), error)
+        raise (OutageError(said) if is_outage(error) else FailedError(said)) from None
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error is one of the machine or the database, and passes."""
+    if isinstance(error, OSError):
+        return error.errno in PASSING
+    return isinstance(error, DATABASE_AWAY)

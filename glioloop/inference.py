@@ -25,7 +25,14 @@ from typing import Any
 
 from converter.confined import Limits
 from glioloop import failures
-from study.errors import FailedError, GlioloopError, HeldError, NotInScopeError, RefusedError
+from study.errors import (
+    FailedError,
+    GlioloopError,
+    HeldError,
+    NotInScopeError,
+    OutageError,
+    RefusedError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +57,8 @@ HINTS = {
 }
 """What a signal that ended a child tells."""
 
-OUTCOMES: Mapping[str, type[GlioloopError]] = {
+OUTCOMES: Mapping[str, type[GlioloopError | OutageError]] = {
+    "OutageError": OutageError,
     "HeldError": HeldError,
     "NotInScopeError": NotInScopeError,
     "RefusedError": RefusedError,
@@ -63,7 +71,7 @@ class ChildDiedError(FailedError):
     """A child left no answer: it crashed, was killed, or took too long."""
 
 
-class StoppedError(FailedError):
+class StoppedError(OutageError):
     """A child was told to end, as all processes of a service are that stops: by SIGTERM."""
 
 
@@ -101,7 +109,9 @@ def run(
     ------
     GlioloopError
         What the task raised, of its kind of the error tree; `ChildDiedError` when the child
-        crashed, was killed or took too long; `StoppedError` when it was told to end.
+        crashed, was killed or took too long.
+    OutageError
+        What the task raised; `StoppedError` when it was told to end.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -181,7 +191,7 @@ def _child(
         if limits is not None:
             _confine(limits)
         answer: dict[str, Any] = {"answer": failures.guarded(function, arguments, progress)}
-    except GlioloopError as error:
+    except (GlioloopError, OutageError) as error:
         kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in OUTCOMES]
         answer = {"error": kinds[0] if kinds else "FailedError", "message": str(error)}
     except MemoryError:  # once more, while the first was told

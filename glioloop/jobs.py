@@ -1,4 +1,4 @@
-"""Durable jobs: the one module that knows the engine (DBOS Transact).
+"""Durable jobs, on DBOS Transact; `glioloop.board` looks at them from outside.
 
 A *job* is a function of plain JSON arguments. After a crash it is called again with the same
 arguments, and every `step` it has finished is answered from the record instead of being run. So
@@ -11,53 +11,39 @@ The engine is one for a process: `register` the jobs, then `run`, at the end `st
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dbos import (
     DBOS,
-    DBOSClient,
     DBOSConfig,
     DBOSPortableJSONSerializer,
-    EnqueueOptions,
     SetEnqueueOptions,
     SetWorkflowID,
     StepOptions,
 )
 from dbos import PortableWorkflowError as RecordedError
-from sqlalchemy.exc import SQLAlchemyError
 
-from glioloop import database, failures, peers
-from study.errors import FailedError, GlioloopError, RefusedError
+from glioloop import database, peers
+from glioloop.lanes import CRASHES, LANES, PROTOCOL, SETTING, UNFINISHED, shared
+from glioloop.watch import Watch
+from study.errors import FailedError, GlioloopError, OutageError, RefusedError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PROTOCOL = "1"
-"""Jobs recorded under another number are not picked up: change it only when they must not run."""
-
-LANES: Mapping[str, Mapping[str, Any]] = {
-    "infer": {"worker_concurrency": 1},
-    "adapt": {"worker_concurrency": 1, "partition_concurrency": 1},
-    "deliver": {"worker_concurrency": 64},
-}
-"""Jobs at once in one process. In `adapt`, jobs with one ``serial`` key run one by one anywhere."""
-
-CRASHES = {"infer": 5, "adapt": 5, "deliver": 10**6}
-"""How many processes a job may take down before it is given up (restarts count too)."""
-
 STEP_FAILURES = (GlioloopError, RecordedError)
 """What a failed `step` raises: when it fails, and when it is answered from the record."""
 
-UNFINISHED = ("DELAYED", "ENQUEUED", "PENDING")
+OUTAGE = "outage"  # key of what is recorded of a step that met one
+OUTAGE_FIRST_S, OUTAGE_LONGEST_S, OUTAGE_FOR_S = 1.0, 60.0, 6 * 3600.0
+"""Pauses before it is repeated, and all of them together."""
+
 GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 POLL_S = 0.5
-SETTING = "jobs_url"
 CONNECTIONS = 10
 """Connections to PostgreSQL that the engine of one process keeps."""
 _FOR_POSTGRESQL: dict[str, Any] = {"connect_args": dict(database.CONNECT_ARGS)}
@@ -68,20 +54,7 @@ insist_mine = peers.as_owner(lambda: None)
 _registered: dict[str, Callable[..., None]] = {}
 _lane_of: dict[str, str] = {}
 _alive: list[peers.Node | peers.FileNode] = []
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as it is recorded; times are seconds since 1970."""
-
-    id: str
-    kind: str
-    state: str
-    note: str
-    error: str
-    created: float
-    updated: float
-    node: str
+_watches = [Watch(None)]
 
 
 def register(name: str, lane: str, function: Callable[..., None]) -> None:
@@ -94,7 +67,12 @@ def register(name: str, lane: str, function: Callable[..., None]) -> None:
     _lane_of[name] = lane
 
 
-def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) -> None:
+def run(
+    url: str,
+    node: str = "local",
+    lanes: tuple[str, ...] = tuple(LANES),
+    running: Path | None = None,
+) -> None:
     """Start the engine: jobs left by a dead process of this node's name run on.
 
     Blocks while another process of that name lives, which makes this one its hot standby. In
@@ -109,6 +87,8 @@ def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) ->
         Name of this process; jobs that it leaves behind are its own again under that name.
     lanes
         Lanes whose jobs run here.
+    running
+        Where steps leave files while they run (`glioloop.watch`).
 
     Raises
     ------
@@ -123,6 +103,7 @@ def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) ->
     # Two processes of one name would each take up the other's running jobs as its own.
     alive = peers.FileNode(url, node) if url.startswith("sqlite") else peers.Node(url, node)
     _alive.append(alive)
+    _watches.append(Watch(running))  # only now: another process of this name is gone
     DBOS(
         config=DBOSConfig(
             name="glioloop",
@@ -144,11 +125,23 @@ def run(url: str, node: str = "local", lanes: tuple[str, ...] = tuple(LANES)) ->
 
 def stop() -> None:
     """Stop the engine; what runs is taken up again at the next `run`."""
+    leave()
     DBOS.destroy(destroy_registry=True)
     _registered.clear()
     _lane_of.clear()
     while _alive:
         _alive.pop().close()
+
+
+def leave() -> None:
+    """Say that this process ends as it should, in the middle of steps or not."""
+    while len(_watches) > 1:
+        _watches.pop().close()
+
+
+def watched(key: str, function: Callable[..., T], *args: object) -> T:
+    """Call a function as a step that is watched (`glioloop.watch.Watch.run`)."""
+    return _watches[-1].run(key, function, *args)
 
 
 def start(
@@ -167,11 +160,12 @@ def start(
     id
         Says what the job does, such as ``deliver:<result>:<destination>``.
     serial
-        Jobs of one key run one after another; only in the lane `adapt`.
+        What jobs share of which only some run at once (`LANES`); in every lane but `infer`.
     priority
         Smaller runs sooner.
     """
-    options = SetEnqueueOptions(priority=None if serial else priority, queue_partition_key=serial)
+    key = shared(_lane_of[name], serial)
+    options = SetEnqueueOptions(priority=None if key else priority, queue_partition_key=key)
     with SetWorkflowID(job_id), options:
         DBOS.enqueue_workflow(_lane_of[name], _registered[name], *args)
     return job_id
@@ -192,10 +186,34 @@ def step(function: Callable[..., T], *args: Any) -> T:
     """A call that is recorded with its answer: run at least once, and never after it finished.
 
     The answer is JSON. A foreseen outcome is an answer, not an exception: an exception comes back
-    from the record as another type. While a database is away, the step waits for it.
+    from the record as another type. Where disk or database are away it is repeated, ever slower.
+
+    Raises
+    ------
+    GlioloopError
+        What the call raised, or `RecordedError`; `FailedError` where an outage lasts.
     """
     name: StepOptions = {"name": function.__name__}
-    return DBOS.run_step(name, partial(failures.guarded, peers.as_owner(function), *args))
+    wait, waited = OUTAGE_FIRST_S, 0.0
+    attempt = partial(_attempt, function, *args)
+    while isinstance(answer := DBOS.run_step(name, attempt), dict) and OUTAGE in answer:
+        if waited >= OUTAGE_FOR_S:
+            raise FailedError(f"given up after {waited / 3600:g} hours: {answer[OUTAGE]}")
+        note(f"again in {wait:g} s: {answer[OUTAGE]}")
+        DBOS.sleep(wait)
+        waited += wait
+        wait = min(2 * wait, OUTAGE_LONGEST_S)
+    return cast("T", answer)  # what is no outage is the function's own
+
+
+def _attempt(function: Callable[..., T], *args: Any) -> T | dict[str, str]:
+    """Answer of a step, or what it must be repeated for."""
+    try:
+        key = f"{DBOS.workflow_id} {function.__name__}"
+        return watched(key, peers.as_owner(function), *args)
+    except OutageError as error:
+        logger.warning("%s: %s", function.__name__, error)
+        return {OUTAGE: str(error)}
 
 
 def insist(
@@ -216,12 +234,14 @@ def insist(
             return {"failure": str(error) or type(error).__name__}
 
     attempt.__name__ = function.__name__
-    wait, deadline = first_s, step(time.time) + for_s
+    # Pauses are counted, not read from a clock: it may jump, or the service may have been down.
+    wait, waited = first_s, 0.0
     while "failure" in (outcome := step(attempt)):
-        if step(time.time) > deadline:
+        if waited >= for_s:
             raise FailedError(f"given up after {for_s / 3600:g} hours: {outcome['failure']}")
         note(f"again in {wait:g} s: {outcome['failure']}")
         DBOS.sleep(wait)
+        waited += wait
         wait = min(2 * wait, longest_s)
     answer: T = outcome["answer"]
     return answer
@@ -243,142 +263,3 @@ def sleep(seconds: float) -> None:
 def note(text: str) -> None:
     """What the running job is at, seen in `Board.listing`."""
     DBOS.set_event("note", text)
-
-
-class Board:
-    """The jobs as seen from outside: of a running service, or of one that is down."""
-
-    def __init__(self, url: str) -> None:
-        url = database.with_driver(url, SETTING)
-        path = Path(url.removeprefix("sqlite:///"))
-        if url.startswith("sqlite") and not path.is_file():
-            raise RefusedError(
-                f"there are no jobs yet: {path} does not exist; was the service started?"
-            )
-        try:
-            self._client = DBOSClient(
-                system_database_url=url,
-                serializer=DBOSPortableJSONSerializer(),
-                retry_connection_errors=False,
-            )
-        except SQLAlchemyError as error:
-            raise FailedError(
-                f"the jobs' database could not be used: {database.in_words(error, SETTING)}"
-            ) from error
-
-    def close(self) -> None:
-        """Give the database back."""
-        self._client.destroy()
-
-    def listing(self, *, unfinished: bool = False, limit: int = 200) -> list[Job]:
-        """The newest jobs first."""
-        found = self._client.list_workflows(
-            status=list(UNFINISHED) if unfinished else None,
-            limit=limit,
-            sort_desc=True,
-            load_input=False,
-        )
-        return [self._job(w) for w in found]
-
-    def queued(self) -> frozenset[str]:
-        """Ids of the jobs that have not ended, and what they are fresh ids of (`fresh_id`)."""
-        ids = {job.id for job in self.listing(unfinished=True, limit=10_000)}
-        return frozenset(ids | {job_id.rpartition(":")[0] for job_id in ids})
-
-    def show(self, job_id: str) -> tuple[Job, list[str]]:
-        """One job, and the names of the steps that it finished."""
-        found = self._client.list_workflows(workflow_ids=[job_id])
-        if not found:
-            raise RefusedError(f"there is no job {job_id}; `glioloop jobs list` shows them")
-        steps = self._client.list_workflow_steps(job_id)
-        return self._job(found[0]), [s["function_name"] for s in steps]
-
-    def outcome(self, job_id: str) -> str:
-        """Last note of a job; empty where there is none of this id."""
-        found = self._client.list_workflows(workflow_ids=[job_id], load_input=False)
-        return self._job(found[0]).note if found else ""
-
-    def knows(self, job_id: str) -> bool:
-        """Whether there ever was a job of this id."""
-        return bool(self._client.list_workflows(workflow_ids=[job_id], load_input=False))
-
-    def cancel(self, job_id: str) -> None:
-        """End a job: a step that runs is finished, the next one never starts."""
-        self.show(job_id)
-        self._client.cancel_workflow(job_id)
-
-    def end(self, about: Iterable[str]) -> int:
-        """End and remove all jobs about some UIDs or keys, the second part of a job's id.
-
-        A step that runs is finished; its job stays in the list, and no further step starts.
-
-        Returns
-        -------
-        int
-            How many jobs there were.
-        """
-        found = []
-        for one in about:
-            prefixes = [f"{kind}:{one}" for kind in (*LANES, "refit")]
-            found += [
-                workflow
-                for workflow in self._client.list_workflows(
-                    workflow_id_prefix=prefixes, load_input=False, load_output=False
-                )
-                if workflow.workflow_id.split(":")[1] == one
-            ]
-        running = [w.workflow_id for w in found if w.status in UNFINISHED]
-        if running:
-            self._client.cancel_workflows(running)
-        ended = [w.workflow_id for w in found if w.status not in UNFINISHED]
-        if ended:
-            self._client.delete_workflows(ended)
-        return len(found)
-
-    def start(
-        self,
-        name: str,
-        *args: Any,
-        job_id: str,
-        serial: str | None = None,
-        lane: str | None = None,
-    ) -> None:
-        """Queue a job before others, as `glioloop.jobs.start` does; its lane has its name."""
-        options: EnqueueOptions = {
-            "workflow_name": name,
-            "queue_name": lane or name,
-            "workflow_id": job_id,
-            "app_version": PROTOCOL,
-        }
-        if serial:
-            options["queue_partition_key"] = serial
-        else:
-            options["priority"] = 1
-        self._client.enqueue(options, *args)
-
-    def retry(self, job_id: str) -> None:
-        """Run a job that ended once more, under its id, from its first step."""
-        job, _ = self.show(job_id)
-        if job.state in UNFINISHED:
-            raise RefusedError(f"job {job_id} has not ended: it is {job.state}")
-        found = self._client.list_workflows(workflow_ids=[job_id])[0]
-        self._client.rewind_workflow(
-            job_id,
-            start_step=1,
-            queue_name=found.queue_name or job.kind,
-            queue_partition_key=found.queue_partition_key,
-        )
-
-    def _job(self, status: Any) -> Job:
-        """Our record of the engine's."""
-        note = self._client.get_event(status.workflow_id, "note", 0)
-        return Job(
-            id=status.workflow_id,
-            kind=status.name,
-            state=status.status,
-            note=note or "",
-            error=str(status.error or ""),
-            created=(status.created_at or 0) / 1000,
-            updated=(status.updated_at or 0) / 1000,
-            node=status.executor_id or "",
-        )

@@ -20,6 +20,8 @@ from glioloop import database, ledger_arrivals
 from glioloop.ledger_schema import (
     NOT_LEARNT_YET,
     UNSETTLED,
+    CommitmentRow,
+    CommitmentState,
     CorrectionRow,
     CorrectionState,
     DeliveryRow,
@@ -211,7 +213,7 @@ class Ledger:
         """Every computation that ever began, the first one first."""
         return self._all(select(RunRow).order_by(RunRow.number))
 
-    def put(self, row: ResultRow | DeliveryRow) -> None:
+    def put(self, row: ResultRow | DeliveryRow | CommitmentRow) -> None:
         """Write a row, over the one with its key."""
         self._upsert(row, **columns_of(row))
 
@@ -314,6 +316,21 @@ class Ledger:
         """Add a row, unless one with its key is there."""
         statement = database.INSERT[self._kind](type(row)).values(**columns_of(row))
         session.execute(statement.on_conflict_do_nothing())
+
+    def commitments(self) -> list[CommitmentRow]:
+        """What destinations say of what they took, the latest first."""
+        return self._all(select(CommitmentRow).order_by(CommitmentRow.updated_at.desc()))
+
+    def commitment(self, result_id: str, destination: str) -> CommitmentRow | None:
+        """One commitment; None before it was asked for."""
+        with self._sessions() as session:
+            return session.get(CommitmentRow, (result_id, destination))
+
+    def asked(self, transaction_uid: str) -> CommitmentRow | None:
+        """The commitment that was asked for by a request, while its answer is waited for."""
+        mine = CommitmentRow.transaction_uid == transaction_uid
+        waits = CommitmentRow.state == CommitmentState.ASKED
+        return next(iter(self._all(select(CommitmentRow).where(mine, waits))), None)
 
     def _all(self, query: Any) -> list[Any]:
         """Rows of a query, free of the session."""

@@ -9,6 +9,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from glioloop.ledger_schema import (
+    CommitmentRow,
     CorrectionRow,
     DeliveryRow,
     InstanceRow,
@@ -110,7 +111,7 @@ def forget(session: Session, keys: Collection[str], gone: Known, paths: Collecti
     for some in _parts(corrections):
         session.execute(delete(CorrectionRow).where(CorrectionRow.sop_instance_uid.in_(some)))
     for some in _parts(gone.results):
-        for table in (ResultRow, DeliveryRow, RunRow):
+        for table in (ResultRow, DeliveryRow, CommitmentRow, RunRow):
             session.execute(delete(table).where(table.result_id.in_(some)))
     left = select(InstanceRow.study_uid).where(InstanceRow.path.is_not(None))
     for some in _parts(gone.studies):

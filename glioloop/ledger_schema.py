@@ -53,6 +53,16 @@ class DeliveryState(StrEnum):
     OBSOLETE = "no longer needed"
 
 
+class CommitmentState(StrEnum):
+    """What a destination says of a result that it took; `PARKED` waits for a person."""
+
+    ASKED = "asked"
+    COMMITTED = "committed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    PARKED = "parked"
+
+
 class Row(MappedAsDataclass, DeclarativeBase, kw_only=True):
     """A row of any table; times are seconds since 1970."""
 
@@ -178,6 +188,21 @@ class DeliveryRow(Row):
     result_id: Mapped[str] = mapped_column(primary_key=True)
     destination: Mapped[str] = mapped_column(primary_key=True)
     study_uid: Mapped[str] = mapped_column(index=True)
+    state: Mapped[str]
+    updated_at: Mapped[float]
+    attempts: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class CommitmentRow(Row):
+    """Whether a destination keeps a result that it took, by its own word."""
+
+    __tablename__ = "commitments"
+    result_id: Mapped[str] = mapped_column(primary_key=True)
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    study_uid: Mapped[str] = mapped_column(index=True)
+    transaction_uid: Mapped[str] = mapped_column(index=True)
+    """Of the last request."""
     state: Mapped[str]
     updated_at: Mapped[float]
     attempts: Mapped[int] = mapped_column(default=0)

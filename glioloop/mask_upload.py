@@ -12,9 +12,9 @@ from typing import Any
 
 from dicomseg.identity import SEG_KIND
 from glioloop import confinement, durable, label_map, results
+from glioloop.board import Board
 from glioloop.delivery import JOB as DELIVER
 from glioloop.delivery import Deliveries, job_id
-from glioloop.jobs import Board
 from glioloop.judging import files_of
 from glioloop.ledger_schema import ResultRow
 from glioloop.site import Site

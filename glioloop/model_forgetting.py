@@ -20,7 +20,7 @@ from sqlalchemy import or_, select
 
 from converter.files import READ_ERRORS
 from glioloop import ledger_of_patient, model_import, model_merging, model_taught
-from glioloop.jobs import Board
+from glioloop.board import Board
 from glioloop.ledger_of_patient import Known
 from glioloop.ledger_schema import InstanceRow
 from glioloop.site import Site

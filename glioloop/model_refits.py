@@ -19,7 +19,7 @@ import pydicom
 
 from converter.files import READ_ERRORS
 from glioloop import audit_events, confinement, inference, jobs, model_networks
-from glioloop.jobs import Board
+from glioloop.board import Board
 from glioloop.judging import files_of, images
 from glioloop.ledger_schema import TAKEN, CorrectionRow
 from glioloop.lessons import lesson_json, with_layers

@@ -15,8 +15,14 @@ from importlib import metadata
 from typing import Any
 
 from glioloop import estimates
-from glioloop.jobs import Board, Job
-from glioloop.ledger_schema import TAKEN, CorrectionState, DeliveryState, StudyState
+from glioloop.board import Board, Job
+from glioloop.ledger_schema import (
+    TAKEN,
+    CommitmentState,
+    CorrectionState,
+    DeliveryState,
+    StudyState,
+)
 from glioloop.models import HeadVersion, PatientModels
 from glioloop.site import Site
 from study.errors import RefusedError
@@ -45,14 +51,17 @@ def status(site: Site) -> dict[str, Any]:
     corrections = Counter(c.state for c in site.ledger.corrections())
     deliveries = Counter(d.state for d in site.ledger.deliveries())
     median_s, count = estimates.median_wait(site)
+    commitments = Counter(c.state for c in site.ledger.commitments())
+    parked = deliveries[DeliveryState.PARKED] + deliveries[DeliveryState.REFUSED]
     return {
         "version": metadata.version("glioloop"),
         "studies": dict(states),
         "held": states[StudyState.HELD] + corrections[CorrectionState.HELD],
         "failed": states[StudyState.FAILED],
-        "parked": deliveries[DeliveryState.PARKED] + deliveries[DeliveryState.REFUSED],
+        "parked": parked + commitments[CommitmentState.PARKED],
         "corrections": dict(corrections),
         "deliveries": dict(deliveries),
+        "commitments": dict(commitments),
         "instances_ignored": site.ledger.count_ignored(),
         "disk_free_gib": round(free / 2**30, 1),
         "median_seconds_to_seg": None if median_s is None else round(median_s),
@@ -78,6 +87,11 @@ def corrections(site: Site) -> Table:
 def deliveries(site: Site) -> Table:
     """Every delivery, the latest first."""
     return [shown(row) for row in site.ledger.deliveries()]
+
+
+def commitments(site: Site) -> Table:
+    """What destinations say of what they took, the latest first."""
+    return [shown(row) for row in site.ledger.commitments()]
 
 
 def models(site: Site, limit: int = 200) -> Table:
@@ -124,7 +138,18 @@ def jobs(site: Site) -> Table:
             found = board.listing()
     except RefusedError:  # there were never any
         return []
-    return [job_row(job) for job in found]
+    held = {study.study_uid for study in site.ledger.studies() if study.state == StudyState.HELD}
+    held |= {c.sop_instance_uid for c in site.ledger.corrections(CorrectionState.HELD)}
+    rows = [job_row(job) for job in found]
+    for row in rows:
+        about = row["id"].split(":")[1:2]
+        if row["state"] == "held" and held.isdisjoint(about):
+            row["state"] = RESOLVED
+    return rows
+
+
+RESOLVED = "resolved"
+"""State of a job that held something which nobody holds any more."""
 
 
 def job_row(job: Job) -> dict[str, Any]:
@@ -183,6 +208,7 @@ TABLES: Mapping[str, Callable[[Site], Table]] = {
     "results": results,
     "corrections": corrections,
     "deliveries": deliveries,
+    "commitments": commitments,
     "models": models,
 }
 

@@ -11,15 +11,17 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from glioloop import (
     audit_events,
+    corrections,
     durable,
     failures,
-    inference,
     jobs,
     listening,
     model_import,
@@ -29,16 +31,20 @@ from glioloop.arrivals import Arrivals
 from glioloop.audit_syslog import Forwarder
 from glioloop.fetching import Fetcher
 from glioloop.judging import Judge
+from glioloop.lanes import CRASHES, LANES
 from glioloop.leader import Leader
 from glioloop.ledger_schema import CorrectionState, StudyState
+from glioloop.quiet import Quiet
 from glioloop.settings import Settings
 from glioloop.site import Site, open_site
 from glioloop.web import WebServer, application
 from glioloop.work import Work
 from listener import scp
+from listener.commitment import Report
+from listener.commitment_scp import Desk
 from listener.happenings import Happening
 from listener.inbox import Inbox, Received
-from study.errors import GlioloopError
+from study.errors import FailedError, GlioloopError, OutageError
 
 if TYPE_CHECKING:
     from listener.scp import Scp
@@ -47,6 +53,10 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 """The tickers look at least so often, and at once when something arrives."""
+
+
+OUTAGE_PAUSE_S = 5.0
+"""Before a study is looked at again when that failed for want of disk or database."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class Service:
         self._wake, self._seg_came = threading.Event(), threading.Event()
         self._ending = threading.Event()
         self._forwarder: Forwarder | None = None
+        self._quiet = Quiet()
         self._look_again: dict[str, tuple[float, float]] = {}
         self.site: Site = open_site(settings)
         self._work = Work(self.site)
@@ -81,7 +92,7 @@ class Service:
         self._leader = Leader(settings.database)
         self._led = False
 
-    def start(self, lanes: tuple[str, ...] = tuple(jobs.LANES)) -> Ports:
+    def start(self, lanes: tuple[str, ...] = tuple(LANES)) -> Ports:
         """Begin to listen, and to work on some lanes; returns where it listens.
 
         Raises
@@ -116,7 +127,12 @@ class Service:
             ticker.start()
         self._web = WebServer(application(self.site, self.wake), settings.web)
         self._scp: Scp = scp.start(
-            listening.config(settings), inbox, self._received, self._is_full, self._happened
+            listening.config(settings),
+            inbox,
+            self._received,
+            self._is_full,
+            self._happened,
+            self._desk(),
         )
         if settings.audit.syslog is not None:
             self._forwarder = Forwarder(self.site.audit, settings.audit.syslog)
@@ -198,8 +214,36 @@ class Service:
         """Whether studies are fetched from archives now, and by this service."""
         return self._leader.leads() and not self._is_full() and not self._ending.is_set()
 
+    def _desk(self) -> Desk:
+        """What is done about storage commitment."""
+        at = {}
+        for destination in self._settings.destinations:
+            found, peer = self._work.deliveries.target(destination.name)
+            at[found.ae_title] = peer
+        return Desk(self._told, self._work.commitments.keeps, at)
+
+    def _told(self, calling_ae: str, report: Report) -> None:
+        """A destination says what it keeps.
+
+        Raises
+        ------
+        FailedError
+            If that cannot be written down: it may be said again.
+        """
+        try:
+            self._work.commitments.take(calling_ae, report)
+        except SQLAlchemyError as error:
+            raise FailedError(
+                f"an answer on storage commitment was not entered: {type(error).__name__}"
+            ) from error
+
     def _is_full(self) -> bool:
-        """Whether the disk is too full to accept more."""
+        """Whether nothing more can be accepted: the disk is too full, or the service ends.
+
+        What was accepted still has the room that stays free, to be finished in.
+        """
+        if self._ending.is_set():
+            return True
         free = shutil.disk_usage(self._settings.data).free
         return free < self._settings.listener.min_free_gib * 2**30
 
@@ -214,25 +258,42 @@ class Service:
             wake.clear()
             try:
                 failures.guarded(look, time.time())
-            except GlioloopError as error:
+            except (GlioloopError, OutageError) as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says where
 
     def tick(self, now: float) -> None:
         """One look at every study that waits for a decision."""
         if not self._lead():
             return
-        self._work.studies.give_up(jobs.given_up())
+        gone = jobs.given_up()
+        self._work.studies.give_up(gone)
+        self._give_up_corrections(gone)
         for study in self.site.ledger.unsettled():
             last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
-            if last == study.last_arrival and now < again:
+            clock = self._quiet.clock(study, now)
+            if last == study.last_arrival and clock < again:
                 continue
             try:
-                when = failures.guarded(self._judge.look_at, study, now)
+                when = jobs.watched(f"look {study.study_uid}", self._judge.look_at, study, clock)
+            except OutageError as error:
+                logger.warning("study %s: %s", study.study_uid, error)
+                when = clock + OUTAGE_PAUSE_S
             except GlioloopError as error:
                 state = {"state": StudyState.FAILED, "reason": str(error), "settled": True}
                 self.site.ledger.set_study(study.study_uid, **state)
                 continue
             self._look_again[study.study_uid] = (study.last_arrival, when or 0.0)
+            if when is None:
+                self._quiet.forget(study.study_uid)
+
+    def _give_up_corrections(self, job_ids: Iterable[str]) -> None:
+        """Let a person decide about a SEG whose job saw too many ends of its process."""
+        for job_id in job_ids:
+            kind, uid, *_ = f"{job_id}:".split(":")
+            if kind == corrections.JOB:
+                crashes = CRASHES[corrections.JOB]
+                reason = f"its adaptation was ended {crashes} times, together with the service"
+                self._work.corrections.hold(uid, reason)
 
     def take_segs(self, now: float) -> None:
         """One look at every SEG that waits for a decision."""
@@ -243,9 +304,10 @@ class Service:
             if self._ending.is_set():
                 return
             try:
-                failures.guarded(self._work.corrections.take, correction)
-            except inference.StoppedError:
-                continue  # it is as it was, and is looked at again
+                uid = correction.sop_instance_uid
+                jobs.watched(f"take {uid}", self._work.corrections.take, correction)
+            except OutageError as error:
+                logger.warning("SEG %s: %s", uid, error)  # it is as it was, and is looked at again
             except GlioloopError as error:
                 # One that cannot be judged must not keep others from it.
                 held = {"state": CorrectionState.HELD, "reason": f"it could not be judged: {error}"}

@@ -84,6 +84,8 @@ class Listener(Part):
     limits: ListenerLimits = ListenerLimits()
     tls: ListenerTls | None = None
     """DICOM TLS (PS3.15 B.12); null: none"""
+    archive: bool = False
+    """whether storage commitment is given for what is received: only if `data` is kept for good"""
 
 
 class DestinationTls(Certificates):
@@ -119,6 +121,8 @@ class Destination(Addressee):
     """its DICOM port"""
     tls: DestinationTls | None = None
     """DICOM TLS (PS3.15 B.12); null: none"""
+    commitment: bool = False
+    """whether it is asked for storage commitment; it must know Glioloop's AE title and port"""
 
 
 class Delivery(Part):
@@ -131,7 +135,9 @@ class Delivery(Part):
     longest_pause_minutes: Positive = 15
     """min between attempts at most"""
     park_after_hours: Positive = 72
-    """h after which an undelivered result is parked, and shown so"""
+    """h after which a result that is not delivered, or not committed, is parked, and shown so"""
+    commitment_wait_minutes: Positive = 30
+    """min after which a request for storage commitment that nobody answered is repeated"""
 
 
 class WebTls(Part):

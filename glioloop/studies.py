@@ -28,6 +28,7 @@ from glioloop.database import AwayError
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
+from glioloop.lanes import CRASHES
 from glioloop.ledger_schema import LEARNT, DeliveryState, ResultRow, StudyState
 from glioloop.model_groups import groups_of
 from glioloop.models import BASE
@@ -305,11 +306,13 @@ class Studies:
             kind, study_uid, *_ = f"{job_id}:".split(":")
             if kind == JOB:
                 reason = (
-                    f"its job ended the whole process {jobs.CRASHES[JOB]} times and is not tried"
-                    f" again by itself; when the cause is mended: glioloop jobs retry {study_uid}"
+                    f"its job was ended {CRASHES[JOB]} times, together with the service, and"
+                    " is not tried again by itself; when the cause is mended:"
+                    f" glioloop jobs retry {study_uid}"
                 )
                 self.fail(study_uid, reason)
-                jobs.start(ANSWER, study_uid, reason, job_id=f"{ANSWER}:{job_id}")
+                answer_id = f"{ANSWER}:{job_id.removeprefix(f'{JOB}:')}"
+                jobs.start(ANSWER, study_uid, reason, job_id=answer_id)
 
     # -- small things --------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from glioloop.overview import request_study
 from glioloop.settings_network import Web
 from glioloop.site import Site
 from glioloop.web_input import SameOrigin, json_of, uid_list
-from study.errors import GlioloopError, RefusedError
+from study.errors import GlioloopError, OutageError, RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,11 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             Middleware(SameOrigin),
             Middleware(web_access.Access, site=site, known=known),
         ],
-        exception_handlers={RefusedError: _refused, GlioloopError: _failed},
+        exception_handlers={
+            RefusedError: _refused,
+            GlioloopError: _failed,
+            OutageError: _away,
+        },
     )
 
 
@@ -150,6 +154,11 @@ def _hosts(site: Site) -> list[str]:
 async def _failed(_request: Request, error: Exception) -> Response:
     """The same for what went wrong here."""
     return JSONResponse({"error": str(error)}, 500)
+
+
+async def _away(_request: Request, error: Exception) -> Response:
+    """Whoever asks may ask again: disk or database are away, or the service ends."""
+    return JSONResponse({"error": str(error)}, 503)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

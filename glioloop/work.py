@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 
 from glioloop import corrections, delivery, jobs, model_refits, studies
+from glioloop.commitments import Commitments
 from glioloop.corrections import Corrections
 from glioloop.delivery import Deliveries
 from glioloop.judging import JOB
+from glioloop.lanes import LANES
 from glioloop.model_refits import Refits
 from glioloop.settings import Settings
 from glioloop.site import Site, open_site
@@ -32,16 +34,19 @@ class Work:
         self.studies = Studies(site, self.deliveries)
         self.corrections = Corrections(site, self.deliveries)
         self.refits = Refits(site)
+        self.commitments = Commitments(site, self.deliveries)
         jobs.register(JOB, "infer", self.studies.infer)
         jobs.register(studies.ANSWER, studies.ANSWER_LANE, self.studies.answer)
         jobs.register(corrections.JOB, "adapt", self.corrections.adapt)
         jobs.register(delivery.JOB, "deliver", self.deliveries.deliver)
+        jobs.register(delivery.COMMIT, "deliver", self.commitments.commit)
         jobs.register(model_refits.JOB, model_refits.LANE, self.refits.refit)
 
-    def begin(self, lanes: tuple[str, ...] = tuple(jobs.LANES)) -> None:
+    def begin(self, lanes: tuple[str, ...] = tuple(LANES)) -> None:
         """Begin to do the jobs of some lanes; `glioloop.jobs.run` says what may be the matter."""
         settings = self._site.settings
-        jobs.run(settings.database, settings.node_name, lanes)
+        running = settings.data / "running" / settings.node_name
+        jobs.run(settings.database, settings.node_name, lanes, running)
 
     def resume(self) -> None:
         """Queue what a crash left without a job."""

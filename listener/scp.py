@@ -14,6 +14,8 @@ from pynetdicom import AE, evt
 from listener import handlers
 from listener.access import Access
 from listener.admission import Doorkeeper
+from listener.commitment import PUSH_MODEL
+from listener.commitment_scp import CommitmentScp, Desk
 from listener.connection import Caller, bound_pdus, number_association, tune_socket
 from listener.happenings import Happening, Kind, OnHappening, Transfers, unheard
 from listener.inbox import Inbox
@@ -125,6 +127,7 @@ def start(
     on_received: handlers.OnReceived,
     is_full: Callable[[], bool] = handlers.never_full,
     tell: OnHappening = unheard,
+    desk: Desk | None = None,
 ) -> Scp:
     """Start the listener in threads of its own.
 
@@ -143,6 +146,8 @@ def start(
         Asked before each instance; True answers it with 0xA700.
     tell
         Told of associations, of what they brought and of what was refused. Several threads call it.
+    desk
+        What is done about storage commitment; None does not offer it.
 
     Raises
     ------
@@ -168,6 +173,10 @@ def start(
             tell(Happening(Kind.REJECTED, Caller("", "", "", address), why))
 
     events = _events(config, door, inbox, on_received, is_full, tell)
+    if desk is not None:
+        # Others ask us as SCU; who answers what we asked opens the association, and is the SCP.
+        ae.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
+        events += CommitmentScp(desk).events()
     plain = _serve(ae, config, config.port, events, None, refused) if config.plain else None
     try:
         secured = _serve(ae, config, config.tls_port, events, context, refused) if context else None

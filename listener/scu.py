@@ -28,6 +28,7 @@ from study.errors import FailedError, RefusedError
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pynetdicom.association import Association
+    from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class _Parcel:
+class Parcel:
     """A file to be sent, and what its file meta information says of it."""
 
     path: Path
@@ -116,15 +117,15 @@ def store(peer: Peer, paths: Sequence[Path]) -> None:
     RefusedError
         If the TLS files cannot be used.
     """
-    parcels = [_parcel(path) for path in paths]
+    parcels = [parcel_of(path) for path in paths]
     if not parcels:
         return
     largest = max(parcel.size for parcel in parcels)
-    ae = _entity(peer, peer.answer_timeout_s + largest / SLOWEST_BYTES_PER_S)
+    ae = entity(peer, peer.answer_timeout_s + largest / SLOWEST_BYTES_PER_S)
     for sop_class, syntax in dict.fromkeys(_proposals(parcels)):
         ae.add_requested_context(sop_class, syntax)
     refused: list[str] = []
-    with _associated(ae, peer) as association:
+    with associated(ae, peer) as association:
         for parcel in parcels:
             refused += _send(association, peer, parcel)
     if refused:
@@ -141,19 +142,19 @@ def echo(peer: Peer) -> None:
     DeliveryError
         If it does not.
     """
-    ae = _entity(peer, peer.answer_timeout_s)
+    ae = entity(peer, peer.answer_timeout_s)
     ae.add_requested_context(VERIFICATION)
-    with _associated(ae, peer) as association:
+    with associated(ae, peer) as association:
         answer = association.send_c_echo()
-    if _status(answer) != statuses.SUCCESS:
+    if status_of(answer) != statuses.SUCCESS:
         raise DeliveryError(f"{peer} did not answer a C-ECHO with success")
 
 
-def _parcel(path: Path) -> _Parcel:
+def parcel_of(path: Path) -> Parcel:
     """What a file says of itself."""
     try:
         meta = read_file_meta_info(path)
-        return _Parcel(
+        return Parcel(
             path,
             str(meta.MediaStorageSOPClassUID),
             str(meta.MediaStorageSOPInstanceUID),
@@ -166,7 +167,7 @@ def _parcel(path: Path) -> _Parcel:
         raise DeliveryError(f"{path.name} cannot be read ({error})") from error
 
 
-def _proposals(parcels: Sequence[_Parcel]) -> Iterator[tuple[str, str]]:
+def _proposals(parcels: Sequence[Parcel]) -> Iterator[tuple[str, str]]:
     """Presentation contexts to propose, each with one transfer syntax, so that it is known which
     one is accepted.
     """
@@ -176,7 +177,7 @@ def _proposals(parcels: Sequence[_Parcel]) -> Iterator[tuple[str, str]]:
             yield parcel.sop_class_uid, ImplicitVRLittleEndian
 
 
-def _entity(peer: Peer, answer_timeout_s: float) -> AE:
+def entity(peer: Peer, answer_timeout_s: float) -> AE:
     """Application entity with this peer's timeouts."""
     ae = AE(ae_title=peer.calling_ae)
     ae.connection_timeout = peer.connect_timeout_s
@@ -187,8 +188,25 @@ def _entity(peer: Peer, answer_timeout_s: float) -> AE:
 
 
 @contextmanager
-def _associated(ae: AE, peer: Peer) -> Iterator[Association]:
-    """Association with a peer, released at the end."""
+def associated(
+    ae: AE,
+    peer: Peer,
+    events: Sequence[evt.EventHandlerType] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Association]:
+    """Association with a peer, released at the end.
+
+    Parameters
+    ----------
+    ae
+        From `entity`, with the contexts that are proposed.
+    peer
+        Whom to call.
+    events
+        What is done on requests that the peer makes.
+    roles
+        Where we propose to be the SCP of what we call for.
+    """
     timeout_s = peer.connect_timeout_s + peer.answer_timeout_s
     name = peer.tls_name or peer.host
     context = client_context(peer.tls) if peer.tls else None
@@ -197,7 +215,8 @@ def _associated(ae: AE, peer: Peer) -> Iterator[Association]:
             peer.host,
             peer.port,
             ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, tune_socket, [timeout_s])],
+            ext_neg=[*roles],
+            evt_handlers=[(evt.EVT_CONN_OPEN, tune_socket, [timeout_s]), *events],
             tls_args=(context, name) if context else None,
         )
     except OSError as error:
@@ -229,7 +248,7 @@ def _why_not(association: Association) -> str:
     return "does not answer, or ended the connection"
 
 
-def _send(association: Association, peer: Peer, parcel: _Parcel) -> list[str]:
+def _send(association: Association, peer: Peer, parcel: Parcel) -> list[str]:
     """Send one file; the reason if it is refused for good."""
     uid = parcel.sop_instance_uid
     payload = _payload(association, parcel)
@@ -239,7 +258,7 @@ def _send(association: Association, peer: Peer, parcel: _Parcel) -> list[str]:
         answer = association.send_c_store(payload)
     except (RuntimeError, OSError) as error:
         raise DeliveryError(f"{peer}: the association ended before {uid} was sent") from error
-    status = _status(answer)
+    status = status_of(answer)
     if status is None:
         raise DeliveryError(f"{peer} gave no answer to {uid}")
     if statuses.is_retryable(status):
@@ -257,7 +276,7 @@ def _send(association: Association, peer: Peer, parcel: _Parcel) -> list[str]:
     return []
 
 
-def _payload(association: Association, parcel: _Parcel) -> Path | Dataset | None:
+def _payload(association: Association, parcel: Parcel) -> Path | Dataset | None:
     """What to give pynetdicom: the file itself, or decoded where only implicit VR is accepted."""
     accepted = {
         (str(context.abstract_syntax), str(context.transfer_syntax[0]))
@@ -271,6 +290,6 @@ def _payload(association: Association, parcel: _Parcel) -> Path | Dataset | None
     return None
 
 
-def _status(answer: Dataset) -> int | None:
+def status_of(answer: Dataset) -> int | None:
     """Status of an answer; None when there was none, which pynetdicom shows as an empty one."""
     return int(answer.Status) if "Status" in answer else None

@@ -1,11 +1,17 @@
-"""Statuses of C-STORE: PS3.4 Table B.2-1, PS3.7 sections 9.1.1.1.9 and C.5."""
+"""Statuses of C-STORE: PS3.4 Table B.2-1, PS3.7 sections 9.1.1.1.9 and C.5.
+
+Those of N-ACTION and N-EVENT-REPORT, of which Storage Commitment is made, are in PS3.7 Annex C.
+"""
 
 from __future__ import annotations
 
 SUCCESS = 0x0000
 
 PROCESSING_FAILURE = 0x0110
+INVALID_ARGUMENT = 0x0115
 INVALID_SOP_INSTANCE = 0x0117
+NO_SUCH_ACTION = 0x0123
+RESOURCE_LIMITATION = 0x0213
 
 NOT_AUTHORISED = 0x0124
 """This peer may not send objects of this kind."""

@@ -204,11 +204,10 @@ class StandIn:
             volume.geometry,
         )
         facts = {"volumes_ml": {}, "seconds": {}, "alignment": {}}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / results.KEPT).write_bytes(kept.to_bytes())
+        durable.write(folder / results.KEPT, kept.to_bytes())
         made = label_file.labels_to_bytes(volume.with_array(labels))
-        (folder / results.LABELS).write_bytes(made)
-        (folder / results.FACTS).write_text(json.dumps(facts))
+        durable.write(folder / results.LABELS, made)
+        durable.write(folder / results.FACTS, json.dumps(facts).encode())
         return facts
 
 

@@ -32,7 +32,7 @@ DOORS = {
     "highdicom": ("dicomseg/",),
     "SimpleITK": ("converter/",),
     "dicom2nifti": ("converter/",),
-    "dbos": ("glioloop/jobs.py", "glioloop/peers.py"),
+    "dbos": ("glioloop/jobs.py", "glioloop/board.py", "glioloop/peers.py"),
     "pydicom": ("listener/", "converter/", "dicomseg/", "glioloop/"),
     "pydantic_settings": ("glioloop/settings.py",),
 }

@@ -195,3 +195,28 @@ def test_every_head_of_an_older_backbone_is_queued(
     assert Refits(site).resume() == 4
     # Of the two IDs that are one patient's, only the one that stays.
     assert queued == sorted([*keys, new.key])
+
+
+def test_a_head_is_not_used_whose_correction_was_withdrawn_while_it_was_stored(
+    site: Site, fitting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last look at what it learnt from, and before anybody could see the version."""
+    (old, _), store = people(site), model_refits.store_head
+    first = came(site, old.key, 1, CorrectionState.ACCEPTED)
+    second = came(site, old.key, 2, CorrectionState.LEARNING)
+    fitting(lambda: None)
+    withdrawn = [first]
+
+    def late(*given: Any) -> int:
+        if withdrawn:
+            decisions.withdraw(site, withdrawn.pop())
+        return store(*given)
+
+    monkeypatch.setattr(model_refits, "store_head", late)
+    learnt = Corrections(site, Deliveries(site))
+    assert learnt.learn(second) == {"state": AGAIN}
+    models = site.models.patient(old.key)
+    assert models.current.get("B1", 0) == 0
+    assert learnt.learn(second) == {"state": CorrectionState.ACCEPTED}
+    models = site.models.patient(old.key)
+    assert models.version(models.current["B1"]).corrections == (second,)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from glioloop import jobs
-from glioloop.jobs import Board
+from glioloop import jobs, lanes
+from glioloop.board import Board
 from study.errors import FailedError, RefusedError
 
 TESTS = Path(__file__).parents[1]
@@ -275,7 +278,7 @@ def test_the_database_is_durable_and_holds_json(engine: Callable[..., str], tmp_
         (kinds,) = zip(*database.execute("select serialization from workflow_status"), strict=True)
         versions = database.execute("select application_version from workflow_status").fetchall()
     assert set(kinds) == {"portable_json"}
-    assert versions == [(jobs.PROTOCOL,)]
+    assert versions == [(lanes.PROTOCOL,)]
 
 
 def test_a_second_process_of_one_name_waits(engine: Callable[..., str], tmp_path: Path) -> None:
@@ -319,3 +322,77 @@ def test_a_job_that_took_too_many_processes_down_is_said_once(engine: Callable[.
         database.execute("update workflow_status set status = ?", (jobs.GIVEN_UP,))
     assert jobs.given_up() == ["infer:1.2.3:abc"]
     assert jobs.given_up() == []
+
+
+def test_a_step_that_meets_an_outage_is_repeated_until_it_is_over(
+    engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "OUTAGE_FIRST_S", 0.1)
+    called: list[int] = []
+
+    def write(study: int) -> str:
+        called.append(study)
+        if len(called) < 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return "written"
+
+    done: list[str] = []
+    url = engine(infer=lambda study: done.append(jobs.step(write, study)))
+    jobs.start("infer", 1, job_id="infer:1")
+    until(lambda: jobs.ended("infer:1"))
+    assert (called, done) == ([1, 1, 1], ["written"])
+    with closing(Board(url)) as board:
+        job, _ = board.show("infer:1")
+    assert job.state == "SUCCESS"
+    assert job.note.startswith("again in 0.2 s: write failed: OSError at ")
+
+
+def test_an_outage_that_lasts_is_a_failure_at_last(
+    engine: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "OUTAGE_FIRST_S", 0.1)
+    monkeypatch.setattr(jobs, "OUTAGE_FOR_S", 0.25)
+    called: list[int] = []
+
+    def write(study: int) -> None:
+        called.append(study)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def infer(study: int) -> None:
+        with pytest.raises(FailedError, match=r"given up after .* hours: write failed: OSError"):
+            jobs.step(write, study)
+
+    url = engine(infer=infer)
+    jobs.start("infer", 1, job_id="infer:1")
+    until(lambda: jobs.ended("infer:1"))
+    assert len(called) == 3  # at once, after 0.1 s and after 0.3 s
+    with closing(Board(url)) as board:
+        assert board.show("infer:1")[0].state == "SUCCESS"
+
+
+def test_a_destination_that_is_down_holds_up_no_other(engine: Callable[..., str]) -> None:
+    most = lanes.LANES["deliver"]["partition_worker_concurrency"]
+    ending, came = threading.Event(), threading.Event()
+
+    def deliver(where: str) -> None:
+        came.set() if where == "up" else ending.wait(60)
+
+    engine(deliver=deliver)
+    for n in range(most + 1):
+        jobs.start("deliver", "down", job_id=f"deliver:{n}:down", serial="down")
+    jobs.start("deliver", "up", job_id="deliver:0:up", serial="up")
+    assert came.wait(30)
+    ending.set()
+    until(lambda: all(jobs.ended(f"deliver:{n}:down") for n in range(most + 1)))
+
+
+def test_all_jobs_about_a_study_or_a_result_are_removed(engine: Callable[..., str]) -> None:
+    url = engine(infer=lambda _: None, deliver=lambda _: None)
+    ids = ["infer:1.2:abc", "answer:1.2:abc", "deliver:r1:pacs", "commit:r1:pacs"]
+    for job_id in (*ids, "infer:1.20:abc", "deliver:r12:pacs"):
+        kind = job_id.partition(":")[0].replace("answer", "deliver").replace("commit", "deliver")
+        jobs.start(kind, "x", job_id=job_id)
+        until(lambda job_id=job_id: jobs.ended(job_id))
+    with closing(Board(url)) as board:
+        assert board.end(["1.2", "r1"]) == 4
+        assert {job.id for job in board.listing()} == {"infer:1.20:abc", "deliver:r12:pacs"}

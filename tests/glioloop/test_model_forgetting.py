@@ -11,7 +11,7 @@ from pydicom import dcmread
 from small_world import MR, PATIENT_ID, Study, World, write_slice, write_study
 
 from glioloop import model_forgetting
-from glioloop.jobs import Board
+from glioloop.board import Board
 from glioloop.model_forgetting import Removed, bury, bury_if_forgotten
 from glioloop.model_groups import key_of_group
 from glioloop.model_merging import merge, person, split

@@ -80,7 +80,7 @@ def test_no_label_of_a_segment_is_in_logs_or_jobs(
     world.until(lambda: "report_correction" in world.network.calls)
     world.until(lambda: "accepted" in [job["note"] for job in overview.jobs(service.site)])
     states = {job["state"] for job in overview.jobs(service.site)}
-    assert "held" in states
+    assert "resolved" in states
     world.stop()
     told = [path.read_bytes() for path in (world.folder / "data").glob("jobs.db*")]
     assert len(told) >= 1
@@ -120,6 +120,7 @@ def test_a_study_without_a_sequence_is_held_until_it_comes(world: World) -> None
     world.until(lambda: world.network.calls == ["answer"])
     world.send(study.every("FLAIR"))
     world.until_state(study, "delivered")
+    assert {job["state"] for job in _of_studies(service.site)} == {"resolved", "SUCCESS"}
 
 
 def test_a_study_without_t2_says_so_and_is_done_again_when_it_comes(world: World) -> None:
@@ -234,7 +235,7 @@ def test_a_study_whose_job_was_given_up_says_so(
     service.tick(0.0)
     state, reason = world.state(study.uid)
     assert state == "failed"
-    assert "ended the whole process 5 times" in reason
+    assert "was ended 50 times, together with the service" in reason
 
 
 def test_images_that_cannot_be_segmented_are_held_at_once(world: World) -> None:
@@ -502,6 +503,16 @@ def test_ports_are_written_and_the_disk_limit_is_told_to_senders(world: World) -
         world.send(study.every("T2"))
     assert service.site.ledger.studies() == []
     assert shutil.disk_usage(Path("/")).free > 0
+
+
+def test_a_service_that_ends_asks_senders_to_come_again(world: World) -> None:
+    """Who is sending when it ends gets some seconds, and 0xA700 for what it could not finish."""
+    service, study = world.start(), write_study(world.folder / "in")
+    world.send(study.every("FLAIR"))
+    service._ending.set()
+    with pytest.raises(FailedError, match="A700"):
+        world.send(study.every("T2"))
+    assert len(service.site.ledger.instances(study.uid)) == 12
 
 
 def _of_studies(site: Site) -> list[dict[str, Any]]:

@@ -178,7 +178,7 @@ def test_an_empty_status_is_not_a_delivery(tmp_path: Path) -> None:
         def send_c_store(self, _path: Path) -> Dataset:
             return Dataset()
 
-    parcel = scu._parcel(write_instance(tmp_path, make_instance()))
+    parcel = scu.parcel_of(write_instance(tmp_path, make_instance()))
 
     with pytest.raises(DeliveryError, match=r"gave no answer to 1.2.3.4.1.1"):
         scu._send(Forgetful(), Peer("ARCHIVE", "127.0.0.1", 1), parcel)  # type: ignore[arg-type]
