@@ -130,8 +130,8 @@ class Commitments:
             raise
         except RefusedError as error:
             logger.error("result %s: %s", result_id, error)  # noqa: TRY400
-            refused = {"state": CommitmentState.REFUSED, "reason": str(error)}
-            self._site.ledger.put(replace(row, **refused))
+            refused = replace(row, state=CommitmentState.REFUSED, reason=str(error))
+            self._site.ledger.put(refused)
             return CommitmentState.REFUSED
         if answer is not None:
             self.take(found.ae_title, answer)
@@ -147,8 +147,9 @@ class Commitments:
         logger.error("result %s is not committed: %s", result_id, reason)
         found = self._site.ledger.commitment(result_id, destination)
         if found is not None:
-            parked = {"state": CommitmentState.PARKED, "reason": reason}
-            self._site.ledger.put(replace(found, **parked, updated_at=time.time()))
+            now = time.time()
+            parked = replace(found, state=CommitmentState.PARKED, reason=reason, updated_at=now)
+            self._site.ledger.put(parked)
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -174,8 +175,9 @@ class Commitments:
         wanted = set(commitment.references_of(files))
         missing = {one: report.failed.get(one) for one in wanted - {*report.committed}}
         state = CommitmentState.FAILED if missing else CommitmentState.COMMITTED
-        said = {"state": state, "reason": _in_words(missing), "updated_at": time.time()}
-        self._site.ledger.put(replace(row, **said))
+        self._site.ledger.put(
+            replace(row, state=state, reason=_in_words(missing), updated_at=time.time())
+        )
 
     def keeps(self, reference: Reference) -> bool:
         """Whether an instance that was received is kept for good (`listener.archive`)."""
