@@ -27,3 +27,11 @@ SETTING = "jobs_url"
 def shared(lane: str, serial: str | None) -> str | None:
     """What jobs of a lane share; without it one of a lane with such limits would never run."""
     return serial or ("any" if any("partition" in limit for limit in LANES.get(lane, {})) else None)
+
+
+def ended_too_often(lane: str) -> str:
+    """What is said of a job of a lane that is given up."""
+    return (
+        f"its job was ended {CRASHES[lane]} times, together with the service, and is not tried again"
+        " by itself; when the cause is mended"
+    )

@@ -31,7 +31,7 @@ from glioloop.arrivals import Arrivals
 from glioloop.audit_syslog import Forwarder
 from glioloop.fetching import Fetcher
 from glioloop.judging import Judge
-from glioloop.lanes import CRASHES, LANES
+from glioloop.lanes import LANES, ended_too_often
 from glioloop.leader import Leader
 from glioloop.ledger_schema import CorrectionState, StudyState
 from glioloop.quiet import Quiet
@@ -291,8 +291,7 @@ class Service:
         for job_id in job_ids:
             kind, uid, *_ = f"{job_id}:".split(":")
             if kind == corrections.JOB:
-                crashes = CRASHES[corrections.JOB]
-                reason = f"its adaptation was ended {crashes} times, together with the service"
+                reason = f"{ended_too_often(kind)}: glioloop jobs retry {job_id}"
                 self._work.corrections.hold(uid, reason)
 
     def take_segs(self, now: float) -> None:

@@ -28,7 +28,7 @@ from glioloop.database import AwayError
 from glioloop.delivery import Deliveries
 from glioloop.history import study_date
 from glioloop.judging import JOB, files_of, images, look
-from glioloop.lanes import CRASHES
+from glioloop.lanes import ended_too_often
 from glioloop.ledger_schema import LEARNT, DeliveryState, ResultRow, StudyState
 from glioloop.model_groups import groups_of
 from glioloop.models import BASE
@@ -305,11 +305,7 @@ class Studies:
         for job_id in job_ids:
             kind, study_uid, *_ = f"{job_id}:".split(":")
             if kind == JOB:
-                reason = (
-                    f"its job was ended {CRASHES[JOB]} times, together with the service, and"
-                    " is not tried again by itself; when the cause is mended:"
-                    f" glioloop jobs retry {study_uid}"
-                )
+                reason = f"{ended_too_often(JOB)}: glioloop jobs retry {study_uid}"
                 self.fail(study_uid, reason)
                 answer_id = f"{ANSWER}:{job_id.removeprefix(f'{JOB}:')}"
                 jobs.start(ANSWER, study_uid, reason, job_id=answer_id)
