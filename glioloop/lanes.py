@@ -32,6 +32,6 @@ def shared(lane: str, serial: str | None) -> str | None:
 def ended_too_often(lane: str) -> str:
     """What is said of a job of a lane that is given up."""
     return (
-        f"its job was ended {CRASHES[lane]} times, together with the service, and is not tried again"
-        " by itself; when the cause is mended"
+        f"its job was ended {CRASHES[lane]} times, together with the service, and is not tried"
+        " again by itself; when the cause is mended"
     )
