@@ -99,11 +99,7 @@ def application(site: Site, wake: Callable[[], None]) -> Starlette:
             Middleware(SameOrigin),
             Middleware(web_access.Access, site=site, known=known),
         ],
-        exception_handlers={
-            RefusedError: _refused,
-            GlioloopError: _failed,
-            OutageError: _away,
-        },
+        exception_handlers=_OUTCOMES,
     )
 
 
@@ -164,3 +160,11 @@ async def _away(_request: Request, error: Exception) -> Response:
 async def _refused(_request: Request, error: Exception) -> Response:
     """One clear sentence for what cannot be done."""
     return JSONResponse({"error": str(error)}, 400)
+
+
+_OUTCOMES: dict[Any, Any] = {
+    RefusedError: _refused,
+    GlioloopError: _failed,
+    OutageError: _away,
+}
+"""Kind of error to how it is answered."""
