@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-load test-faults test-slow test-browser test-viewers trials fuzz lint evaluate evidence setup system
+.PHONY: demo test test-load test-faults test-slow test-browser test-viewers trials fuzz lint evaluate evidence bench-setup setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -83,6 +83,13 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# What `glioloop bench inference` is compared with: MONAI and ONNX Runtime. The service needs neither.
+bench-setup: .venv.stamp-bench
+
+.venv.stamp-bench: requirements-bench.txt .venv.stamp
+	$(PIP) --no-deps --requirement requirements-bench.txt
+	@touch $@
 
 .venv.stamp-browser: requirements-browser.txt .venv.stamp
 	scripts/browser-packages

@@ -6,6 +6,7 @@ SimpleITK only interpolates, between images that know no world.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -137,6 +138,24 @@ def to_source(
             result[channel] += _sample(score, index @ shift, target.shape, 0.0, "linear")
     result /= samples
     return result
+
+
+def slabs(target: Geometry, most_voxels: int) -> Iterator[tuple[slice, Geometry]]:
+    """A grid in slabs of whole slices, none of more than so many voxels unless one slice has more.
+
+    Yields
+    ------
+    slices, slab
+        Which slices of the grid, and the grid of these alone.
+    """
+    slices, rows, columns = target.shape
+    step = max(1, most_voxels // (rows * columns))
+    for first in range(0, slices, step):
+        here = slice(first, min(first + step, slices))
+        affine = target.affine.copy()
+        affine[:3, 3] = target.world([first, 0, 0])
+        shape = (here.stop - first, rows, columns)
+        yield here, Geometry(shape, affine, target.frame_of_reference_uid)
 
 
 def _sample(

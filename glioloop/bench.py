@@ -20,6 +20,10 @@ GROUPS: Mapping[str, str] = {
     "seg": "glioloop.bench_seg",
     "models": "glioloop.bench_models",
     "ingest": "glioloop.bench_ingest",
+    "inference": "glioloop.bench_inference",
+    "modes": "glioloop.bench_modes",
+    "pipeline": "glioloop.bench_pipeline",
+    "registration": "glioloop.bench_registration",
 }
 """Name of each group, and its module."""
 
@@ -38,11 +42,15 @@ class Options:
         (columns, rows, slices) to be measured on instead of a measurement's own.
     patients
         How many have a model in the store that is measured.
+    data
+        Folders of cases with a known answer; without any, modes are measured only where they are
+        asked for.
     """
 
     repeats: int = 3
     grid: tuple[int, int, int] | None = None
     patients: int = 1_000_000
+    data: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
@@ -78,7 +86,7 @@ def run(groups: Sequence[str], options: Options) -> Iterator[tuple[Measurement, 
     unknown = sorted(set(groups) - set(GROUPS))
     if unknown:
         raise RefusedError(f"nothing is measured under {unknown}; there is {', '.join(GROUPS)}")
-    for group in groups or GROUPS:
+    for group in groups or [name for name in GROUPS if name != "modes" or options.data]:
         found: Iterable[Measurement] = importlib.import_module(GROUPS[group]).measurements(options)
         for measurement in found:
             yield measurement, measurement.run()

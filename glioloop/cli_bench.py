@@ -33,13 +33,18 @@ def _bench_command(
         Path | None,
         typer.Option(help="Document to write one group's table into.", show_default=False),
     ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Folder of cases with a known answer, for modes.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure ours and others' side by side, in one run.
 
     Seconds are wall clock; a ratio below 1 says that ours took less.
     """
-    options = bench.Options(repeats, bench.grid_of(grid) if grid else None, patients)
+    options = bench.Options(
+        repeats, bench.grid_of(grid) if grid else None, patients, tuple(data or ())
+    )
     found = {}
     for measurement, figures in bench.run(groups or (), options):
         if not as_json:

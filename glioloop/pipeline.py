@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from converter.grid import to_source, working_grid
+from converter.grid import slabs, to_source, working_grid
 from converter.series import Series
 from converter.volume import to_volume
 from engine.head import Head
@@ -31,7 +31,7 @@ from glioloop.kept import Kept
 from glioloop.networks import Networks, Options
 from study.errors import RefusedError
 from study.tissue import TUMOUR_TISSUES, Role
-from study.volume import Volume
+from study.volume import Geometry, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ Array = npt.NDArray[np.float32]
 
 SHARE = {"convert": 0.05, "align": 0.2, "brain": 0.25, "coarse": 0.6, "network": 0.95}
 """Part, of 1, of the whole work that is done when a step ends; for progress only."""
+
+SLAB_VOXELS = 1 << 22
+"""Of the source grid, whose logits are there at once: 64 MiB for four classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,14 +141,13 @@ def segment_volumes(
         progress_of = partial(_told_between, tell, "brain", coarse_ends)
         logits, agreed = _answer(kept, networks, head, options, progress_of)
     with _timed(seconds, "labels"):
-        scores = to_source(logits, grid, aligned.reference)
+        scores = [(logits, grid)]
         if options.passes != "coarse":
             first = Coarse(logits, brain, grid)
             told = partial(_told_between, tell, "coarse", "network")
             second = fine_change(first, aligned, networks, head, options, told)
-            if second is not None:
-                scores += to_source(*second, aligned.reference)
-        found = volumes[Role.T1GD].with_array(decode(scores, names))
+            scores += [] if second is None else [second]
+        found = volumes[Role.T1GD].with_array(labels_on(aligned.reference, scores, names))
     tell(1.0)
     scores_of = {role.value: score for role, score in aligned.scores.items()}
     return Segmentation(found, kept, seconds, scores_of, aligned.matrices, agreed)
@@ -178,6 +180,36 @@ def _answer(
     voxel_ml = kept.grid.voxel_volume_ml
     # A copy, so that the other half can go before the logits are brought to the source's grid.
     return mine.copy(), agreement(decode(mine, names), decode(base, names), voxel_ml)
+
+
+def labels_on(
+    target: Geometry,
+    scores: Sequence[tuple[npt.NDArray[np.float32], Geometry]],
+    names: Sequence[str],
+) -> npt.NDArray[np.uint8]:
+    """Labels on the grid of the source series, slab by slab: its logits would take gigabytes.
+
+    Parameters
+    ----------
+    target
+        Grid of the source series.
+    scores
+        Logits ``(K, d, h, w)``, each with its grid; on the target they are added.
+    names
+        Labels of the model's manifest.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of the target's shape.
+    """
+    labels = np.zeros(target.shape, np.uint8)
+    for slices, slab in slabs(target, SLAB_VOXELS):
+        total = to_source(*scores[0], slab)
+        for more in scores[1:]:
+            total += to_source(*more, slab)
+        labels[slices] = decode(total, names)
+    return labels
 
 
 def prepare(volumes: Mapping[Role, Volume], networks: Networks) -> Kept:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass
 
-from converter.grid import resample, to_source, working_grid
+from converter.grid import resample, slabs, to_source, working_grid
 from study.errors import RefusedError
 from study.volume import Geometry, Volume
 
@@ -292,3 +292,34 @@ def test_a_landmark_that_moved_half_a_voxel_would_be_noticed():
     seen = resample(Volume(share, shifted), grid).array
     back = to_source(np.stack([0.5 - seen, seen - 0.5]), grid, source)
     assert center_of_mass(back[1] + 0.5)[0] == pytest.approx(6.87, abs=0.1)
+
+
+def test_slabs_are_the_whole_grid_in_order():
+    affine = np.array([[0, 0, 2, 5], [0, 3, 0, 6], [4, 0, 0, 7], [0, 0, 0, 1]], float)
+    parts = list(slabs(Geometry((5, 2, 3), affine, "1.2"), 12))
+    # Two slices of 6 voxels fit: 2 + 2 + 1. A slice is 4 mm along z.
+    assert [(here.start, here.stop) for here, _ in parts] == [(0, 2), (2, 4), (4, 5)]
+    assert [slab.shape for _, slab in parts] == [(2, 2, 3), (2, 2, 3), (1, 2, 3)]
+    assert [slab.affine[:3, 3].tolist() for _, slab in parts] == [[5, 6, 7], [5, 6, 15], [5, 6, 23]]
+    assert parts[0][1].frame_of_reference_uid == "1.2"
+
+
+def test_a_slice_that_is_larger_than_a_slab_is_one():
+    whole = Geometry((2, 4, 4), np.eye(4), "1.2")
+    assert [slab.shape for _, slab in slabs(whole, 10)] == [(1, 4, 4), (1, 4, 4)]
+
+
+def test_scores_in_slabs_are_those_of_the_whole():
+    """Thick, tilted slices, several samples for each: no seam where a slab ends."""
+    grid = Geometry((20, 20, 20), np.diag([1.0, 1.0, 1.0, 1.0]), "1.2")
+    turn = np.array([[0.96, 0.28, 0], [-0.28, 0.96, 0], [0, 0, 1.0]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([3.3, 0.9, 1.1])
+    affine[:3, 3] = 1.0
+    target = Geometry((6, 15, 14), affine, "1.2")
+    scores = np.random.default_rng(0).normal(size=(4, 20, 20, 20)).astype(np.float32)
+    whole = to_source(scores, grid, target)
+    parts = np.concatenate(
+        [to_source(scores, grid, slab) for _, slab in slabs(target, 450)], axis=1
+    )
+    np.testing.assert_allclose(parts, whole, atol=1e-5)

@@ -102,3 +102,23 @@ def test_figures_are_written_into_their_place_of_a_page(tmp_path):
     )
     with pytest.raises(RefusedError, match="has no place for the figures: <!-- c -->"):
         bench.write_page(page, {}, "<!-- c -->", "<!-- b -->")
+
+
+def test_registration_is_measured_beside_simpleitk():
+    """On a small head; the error is the mean of its points, which were 7 mm away and turned."""
+    found = dict(next(bench.run(["registration"], bench.Options(1, (64, 64, 40))))[1])
+    assert found["ours_s"] > 0
+    assert found["simpleitk_s"] > 0
+    assert found["ours_mean_error_mm"] < 0.5
+    assert found["simpleitk_mean_error_mm"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_study_of_512x512x400_stays_within_4_gib():
+    """The largest that must be taken, on three full grids; the child holds its images too."""
+    from glioloop import bench_pipeline  # noqa: PLC0415 - SimpleITK, torch and OpenVINO
+
+    found = bench_pipeline._in_child("segment_large", bench_pipeline.LARGE)
+    assert found["images_gib"] == 1.17
+    assert found["peak_gib"] < 4.0

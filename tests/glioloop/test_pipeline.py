@@ -17,7 +17,7 @@ from engine.weights import Manifest
 from glioloop.aligned import Aligned, align_volumes, brain_of
 from glioloop.kept import Kept
 from glioloop.networks import Networks
-from glioloop.pipeline import segment_volumes
+from glioloop.pipeline import labels_on, segment_volumes
 from study.errors import RefusedError
 from study.tissue import Role, Tissue
 from study.volume import Geometry, Volume
@@ -150,3 +150,16 @@ def test_what_is_kept_comes_back_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.brain, kept.brain)
     assert back.grid.same_place(grid)
     assert back.source.same_place(GEOMETRY)
+
+
+def test_labels_are_decoded_from_the_sum_of_scores_slab_by_slab(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("glioloop.pipeline.SLAB_VOXELS", 3 * 24 * 28)
+    logits = np.zeros((4, *GEOMETRY.shape), np.float32)
+    logits[2, :11] = 1.0  # edema below slice 11
+    more = np.zeros_like(logits)
+    more[3, 5:8] = 2.0  # the second look says enhancing there
+    found = labels_on(GEOMETRY, [(logits, GEOMETRY), (more, GEOMETRY)], TISSUE_LABELS)
+    assert found[:, 12, 14].tolist() == [2] * 5 + [3] * 3 + [2] * 3 + [0] * 9
+    assert (found == found[:, 12:13, 14:15]).all()
