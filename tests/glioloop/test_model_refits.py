@@ -285,7 +285,9 @@ def test_files_are_segmented_and_learnt_from_as_the_service_does(
     facts = SimpleNamespace(study_uid=study.uid, patient_id=PATIENT_ID, sop_instance_uid="1.9")
     monkeypatch.setattr(offline.confinement, "facts", lambda *_: facts)
     monkeypatch.setattr(offline.confinement, "outline", lambda *_: None)
-    fit = SimpleNamespace(accepted=True, reason="", dice_base={}, dice_fitted={}, head=head)
+    fit = SimpleNamespace(
+        accepted=True, rung="head", reason="", dice_base={}, dice_fitted={}, head=head
+    )
     monkeypatch.setattr(offline.learning, "learn", lambda *_: fit)
     seg = tmp_path / "seg.dcm"
     seg.touch()
