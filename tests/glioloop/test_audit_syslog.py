@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from audit_schema import parsed
 from certificates import Authority
+from dicom_network import wait_until
 
 from glioloop import audit_syslog
 from glioloop.audit_message import Event, Message, Participant
@@ -116,6 +117,8 @@ def test_everything_is_sent_once_and_in_order(
     again.start()
     note(trail, "f")
     again.stop()
+    # What is sent is not yet read at the other end.
+    assert wait_until(lambda: collector.received.count(b"</AuditMessage>") == 6)
     assert users(collector) == ["a", "b", "c", "d", "e", "f"]
 
 
