@@ -70,6 +70,14 @@ class Arrivals:
         else:
             for entry, fresh in zip(batch, answers, strict=True):
                 entry.fresh = fresh
+        finally:
+            # Whatever broke in here, those who wait for it must not wait for ever.
+            for entry in batch:
+                if entry.fresh is None and entry.error is None:
+                    entry.error = FailedError(
+                        f"instance {entry.received.sop_instance_uid} was not entered in the ledger:"
+                        " the commit that it was part of broke; send it again"
+                    )
 
     def _alone(self, entry: _Entry) -> None:
         """Enter one."""

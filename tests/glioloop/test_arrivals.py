@@ -88,3 +88,18 @@ def test_while_the_ledger_is_away_each_sender_is_told(tmp_path: Path) -> None:
     ledger.may.set()
     with pytest.raises(AwayError, match="gone"):
         Arrivals(ledger).enter(replace(MR, sop_instance_uid="away"))
+
+
+class Breaking(Watched):
+    """A ledger whose process has no memory left once several come together."""
+
+    def enter_all(self, arrivals: Sequence[Received]) -> list[bool]:
+        if len(arrivals) > 1:
+            raise MemoryError
+        return super().enter_all(arrivals)
+
+
+def test_nobody_waits_for_ever_for_a_commit_that_broke(tmp_path: Path) -> None:
+    found = brought(Breaking(tmp_path / "ledger.db"), "1.1", "1.2", "1.3")
+    assert found["1.1"] is True
+    assert {type(found["1.2"]), type(found["1.3"])} == {FailedError, MemoryError}
