@@ -88,6 +88,7 @@ class Forwarder:
             with self._connected() as connection:
                 for _, _, line in batch:
                     connection.sendall(framed(line, self._trail.source))
+                _close(connection)
             inode, offset, _ = batch[-1]
             position = json.dumps({"file": inode, "offset": offset}).encode()
             durable.write(self._trail.folder / POSITION, position)
@@ -124,6 +125,16 @@ class Forwarder:
             return 0, 0
         found = json.loads(path.read_bytes())
         return int(found["file"]), int(found["offset"])
+
+
+def _close(connection: ssl.SSLSocket) -> None:
+    """End a connection so that all that was sent is read.
+
+    To close it while tickets of TLS 1.3 lie unread would reset it, and what is on its way be lost.
+    """
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
 
 
 def framed(line: bytes, source: str) -> bytes:
