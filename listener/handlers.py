@@ -115,7 +115,7 @@ def handle_close(event: Event, transfers: Transfers) -> None:
     """
     transfers.end(caller(event.assoc))
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]
+        event.assoc.dul.to_user_queue.put(None)
 
 
 def handle_echo(event: Event) -> int:
