@@ -14,7 +14,7 @@ import pytest
 from small_world import REAL_RUN, World, write_slice, write_study
 
 from faults.table import Row, table
-from glioloop import durable, inference, jobs, overview
+from glioloop import database, durable, inference, jobs, overview
 from glioloop.ledger_schema import CorrectionState, DeliveryState
 from study.errors import FailedError
 
@@ -70,7 +70,7 @@ def test_a_full_disk_delays_what_was_accepted(
 
 
 @pytest.mark.parametrize(
-    ("database", "seconds"),
+    ("name", "seconds"),
     [
         ("ledger.db", 3.0),
         ("jobs.db", 3.0),
@@ -79,14 +79,14 @@ def test_a_full_disk_delays_what_was_accepted(
     ],
 )
 def test_a_locked_database_delays_studies_and_their_acceptance(
-    world: World, monkeypatch: pytest.MonkeyPatch, database: str, seconds: float
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, seconds: float
 ) -> None:
     monkeypatch.setattr(database, "BUSY_MS", 500)
     monkeypatch.setattr(jobs, "OUTAGE_FIRST_S", 0.1)
     service = world.start()
     first, second = (write_study(world.folder / "in" / str(n), n) for n in (1, 2))
     world.send(first.every())
-    with sqlite3.connect(world.settings.data / database, isolation_level=None) as other:
+    with sqlite3.connect(world.settings.data / name, isolation_level=None) as other:
         other.execute("begin exclusive")
         began = time.monotonic()
         taken = 0
@@ -99,12 +99,12 @@ def test_a_locked_database_delays_studies_and_their_acceptance(
                 assert "A700" in str(error)  # noqa: PT017 - of each attempt
         other.execute("rollback")
     other.close()
-    assert (taken == 0) is (database == "ledger.db")
+    assert (taken == 0) is (name == "ledger.db")
     world.send(second.every())
     for study in (first, second):
         world.until_state(study, "delivered")
     assert len(service.site.ledger.results()) == 2
-    count(world, f"{database} is locked for {seconds:g} s", 2)
+    count(world, f"{name} is locked for {seconds:g} s", 2)
 
 
 DEATHS: dict[str, Mapping[str, Any]] = {
@@ -124,9 +124,10 @@ def test_a_child_that_dies_costs_an_attempt(
     died: set[str] = set()
 
     def run(task: str, arguments: Mapping[str, Any], *others: Any, **more: Any) -> dict[str, Any]:
-        folder = str(arguments.get("folder", ""))
-        if task == "segment" and folder not in died:
-            died.add(folder)
+        # Each attempt has a folder of its own, in that of the result.
+        result = Path(str(arguments.get("folder", ""))).parent.name
+        if task == "segment" and result not in died:
+            died.add(result)
             how = DEATHS[what]
             return REAL_RUN(how["task"], {}, how["limit_s"], module="child_tasks")
         return world.network.run(task, arguments, *others, **more)
