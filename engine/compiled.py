@@ -81,9 +81,13 @@ class Compiled:
         return np.stack(answers) if len(answers) != 1 else answers[0][None]
 
 
+FORMAT = "1"
+"""Another where the same weights are converted, or computed, otherwise."""
+
+
 def _name(key: str, precision: str) -> str:
     """What a compiled network is kept under: all that it depends on."""
-    facts = [key, precision, openvino.get_version(), *sorted(instructions())]
+    facts = [FORMAT, key, precision, openvino.get_version(), *sorted(instructions())]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 

@@ -104,7 +104,7 @@ class Corrections:
         rows = self._lessons(row)
         taught = with_layers(site, rows)
         site.ledger.began(row.result_id, row.study_uid, "adapt")
-        used = self._in_use(row)
+        used = self._in_use(row, rows)
         try:
             fit = model_refits.fit_head(site, rows, (used, row) if used else None)
         except inference.StoppedError:
@@ -168,17 +168,21 @@ class Corrections:
         """Write down what became of a SEG."""
         audit_events.correction(self._site, self._site.ledger.correction(sop_instance_uid))
 
-    def _in_use(self, row: CorrectionRow) -> HeadVersion | None:
-        """The patient's own head in use, if it was made before a correction came."""
+    def _in_use(self, row: CorrectionRow, rows: list[CorrectionRow]) -> HeadVersion | None:
+        """The patient's own head in use, if a lesson's study had no part in it."""
+        if row.sop_instance_uid not in {one.sop_instance_uid for one in rows}:
+            return None  # a newer correction of its study counts instead
         known = self._site.models.patient(PatientKey(str(row.patient_key)))
         used = known.in_use(self._site.manifest()["backbone_sha256"])
-        mine = used is not None and row.sop_instance_uid in used.corrections
-        return None if mine else used
+        here = [c for c in self._site.ledger.corrections() if c.study_uid == row.study_uid]
+        taught = used is not None and any(c.sop_instance_uid in used.corrections for c in here)
+        return None if taught else used
 
     def _put_out_of_use(self, row: CorrectionRow, used: HeadVersion, why: str) -> str:
         """Point at the base head instead of one that lost against it; what is told of that."""
         key = PatientKey(str(row.patient_key))
-        model_reverting.revert(self._site.models, key, used, why)
+        if not model_reverting.revert(self._site.models, key, used, why):
+            return "the head that was in use was worse than base, and is in use no more"
         name = self._site.models.patient(key).name(used.number)
         logger.warning("head %s is put out of use: %s", name, why)
         details = {"by": model_reverting.BY, "reason": why}
@@ -247,14 +251,17 @@ class Corrections:
         return ""
 
     def _lessons(self, row: CorrectionRow) -> list[CorrectionRow]:
-        """The newest correction of each result of the patient."""
+        """The newest correction of each study of the patient.
+
+        Of a study, not of a result: two of one study would be learnt from and tested on each other.
+        """
         newest: dict[str, CorrectionRow] = {}
         theirs = self._site.models.keys_of(PatientKey(str(row.patient_key)))
         for known in self._site.ledger.corrections(*LEARNT):
             mine = known.sop_instance_uid == row.sop_instance_uid
             waiting = known.state == CorrectionState.LEARNING and not mine
             if known.patient_key in theirs and known.result_id and not waiting:
-                newest[known.result_id] = known
+                newest[known.study_uid] = known
         return sorted(newest.values(), key=lambda known: known.received_at)
 
     def _queue(self, sop_instance_uid: str, result: ResultRow) -> None:

@@ -131,10 +131,16 @@ def withdraw(site: Site, sop_instance_uid: str) -> str:
     theirs = site.models.keys_of(key)
     others = [other for other in ledger.corrections(*LEARNT) if other.patient_key in theirs]
     said = "; ".join([used, *groups] if used else groups) or "no model had learnt from it"
-    if others and used is not None:
+    if others and (used is not None or _put_a_head_out_of_use(row)):
         said = f"{said}; {_learn_again(site, others[-1])} fits one to the other corrections"
     _report_again(site, row)
     return said
+
+
+def _put_a_head_out_of_use(row: CorrectionRow) -> bool:
+    """Whether a head was found to be worse than base on a correction, and is in use no more."""
+    fit: Any = row.report.get("fit") or {}
+    return bool((fit.get("in_use") or {}).get("out_of_use"))
 
 
 def _point_elsewhere(site: Site, key: PatientKey, withdrawn: Collection[str]) -> str | None:

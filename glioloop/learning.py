@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,9 +154,9 @@ def _sample(
     progress: Callable[[float], None],
 ) -> FeatureSample:
     """Features of the voxels that a correction teaches, kept beside its result."""
-    backbone = networks.manifest.backbone_sha256
-    if lesson.sample.is_file():
-        known = FeatureSample.from_npz(lesson.sample.read_bytes())
+    backbone, place = networks.manifest.backbone_sha256, _place(lesson, options)
+    if place.is_file():
+        known = FeatureSample.from_npz(place.read_bytes())
         if known.backbone_sha256 == backbone:
             return known
     kept = _inputs(lesson, networks)
@@ -178,8 +179,15 @@ def _sample(
         progress,
     )
     made = chosen.with_features(features, backbone, kept.images)
-    durable.write(lesson.sample, made.to_npz())
+    durable.write(place, made.to_npz())
     return made
+
+
+def _place(lesson: Lesson, options: Options) -> Path:
+    """Where a sample is kept: patches of another size and overlap make other features."""
+    if options.mode == "standard":
+        return lesson.sample
+    return lesson.sample.with_name(f"{lesson.sample.stem}-{options.mode}{lesson.sample.suffix}")
 
 
 def _inputs(lesson: Lesson, networks: Networks) -> Kept:

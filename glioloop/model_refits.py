@@ -109,14 +109,14 @@ def owner_of(site: Site, whose: str) -> PatientModels:
 
 
 def corrections_of(site: Site, owner: PatientModels) -> list[CorrectionRow]:
-    """The newest correction of each result of a patient or a group, the earliest first."""
+    """The newest correction of each study of a patient or a group, the earliest first."""
     keys = set() if owner.group else set(site.models.keys_of(owner.patient_key))
     newest: dict[str, CorrectionRow] = {}
     for row in site.ledger.corrections(*TAKEN):
         if row.result_id is None:
             continue
         if (owner.group in _groups(site, row)) if owner.group else (row.patient_key in keys):
-            newest[row.result_id] = row
+            newest[row.study_uid] = row
     return sorted(newest.values(), key=lambda row: row.received_at)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from glioloop.model_schema import AuditRow, ChoiceRow
-from glioloop.model_versions import BASE, HeadVersion
+from glioloop.model_versions import HeadVersion, no_own_head
 from glioloop.models import ModelStore
 from study.patient import PatientKey
 
@@ -37,7 +37,7 @@ def revert(store: ModelStore, patient_key: PatientKey, version: HeadVersion, why
         chosen = session.get(ChoiceRow, (owner.key, version.backbone))
         if chosen is None or chosen.number != version.number:
             return False
-        chosen.number = BASE
+        no_own_head(session, PatientKey(owner.key))
         session.add(
             AuditRow(
                 at=time.time(),

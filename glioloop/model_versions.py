@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, func, select
+from sqlalchemy import Row, Select, and_, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from glioloop.model_file import unpack
@@ -73,6 +73,16 @@ class PatientModels:
             )
         return found
 
+    def version_for(self, number: int, backbone: str) -> HeadVersion:
+        """One version; `RefusedError` when there is none, or it belongs to another backbone."""
+        found = self.version(number)
+        if found.backbone != backbone:
+            raise RefusedError(
+                f"model version {number} of {self.title} belongs to backbone "
+                f"{found.backbone[:12]}, but {backbone[:12]} is in use"
+            )
+        return found
+
     def ancestor_without(self, number: int, corrections: Collection[str]) -> int:
         """The nearest version that one was made from and that none of some SEGs taught."""
         while number != BASE and set(corrections) & set(self.version(number).corrections):
@@ -122,6 +132,12 @@ def models_of(session: Session, owner: PatientKey) -> PatientModels:
         groups={c.backbone: c.group_name for c in choices if c.group_name is not None},
         group=(known.group_name or "") if known else "",
     )
+
+
+def no_own_head(session: Session, owner: PatientKey) -> None:
+    """Let an owner have no version in use, with any backbone: none comes back with the next one."""
+    mine = (ChoiceRow.owner == owner, ChoiceRow.number != BASE)
+    session.execute(update(ChoiceRow).where(*mine).values(number=BASE))
 
 
 def version_of(row: VersionRow | Row[Any]) -> HeadVersion:

@@ -28,6 +28,7 @@ from glioloop.model_versions import (
     PatientModels,
     Used,
     models_of,
+    no_own_head,
     used_of,
     version_of,
 )
@@ -305,13 +306,10 @@ class ModelStore:
         """
         with self.database.changing() as session:
             key = self.change(session, patient_key).key
-            if number != BASE:
-                known = models_of(session, PatientKey(key))
-                if known.version(number).backbone != backbone:
-                    raise RefusedError(
-                        f"model version {number} of {known.title} belongs to backbone "
-                        f"{known.version(number).backbone[:12]}, but {backbone[:12]} is in use"
-                    )
+            if number == BASE:
+                no_own_head(session, PatientKey(key))
+            else:
+                models_of(session, PatientKey(key)).version_for(number, backbone)
             session.merge(ChoiceRow(owner=key, backbone=backbone, number=number))
 
     def use_group(self, patient_key: PatientKey, name: str, backbone: str) -> None:
