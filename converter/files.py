@@ -5,6 +5,7 @@ pydicom reads past the end of a truncated file without a word, and waits for eve
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -43,6 +44,8 @@ READ_ERRORS = (
     struct.error,
 )
 """What pydicom raises on files that are no DICOM or broken; RecursionError: nested too deeply."""
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOLCK})
+"""Of `OSError`: the machine has no handle left, or a file server is away."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
@@ -115,8 +118,15 @@ def read_file(path: Path) -> Reading:
     except RefusedError:
         raise
     except READ_ERRORS as error:
+        _let_pass(error)
         # The error's own text may quote what it could not read: a name, an identifier.
         raise RefusedError(f"not readable as DICOM ({type(error).__name__})") from error
+
+
+def _let_pass(error: Exception) -> None:
+    """Raise again what says nothing about the file: that is no reason to hold a study."""
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        raise error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -147,6 +157,7 @@ def _read(path: Path, file: BinaryIO) -> Reading:
         little_endian = meta.get("TransferSyntaxUID") != ExplicitVRBigEndian
         defect = _shortened(header) or _behind_header(file, size, little_endian=little_endian)
     except READ_ERRORS as error:
+        _let_pass(error)
         # Which image it was may stand before the damage.
         file.seek(0)
         header = read_partial(file, stop_when=_behind_uids)

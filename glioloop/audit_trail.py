@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -102,7 +103,10 @@ class AuditTrail:
                     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
                     self._path.rename(self.folder / f"audit-{stamp}Z.log")
                     continue
-                os.write(handle, line)
+                size = os.fstat(handle).st_size
+                if os.write(handle, line) != len(line):  # half a message would spoil the next one
+                    os.ftruncate(handle, size)
+                    raise OSError(errno.ENOSPC, "no room for an audit message")
                 os.fsync(handle)
                 return
             finally:

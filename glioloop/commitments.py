@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import select
 
 from glioloop import jobs
-from glioloop.delivery import DELIVERED, Deliveries
+from glioloop.delivery import DELIVERED, GONE, Deliveries
 from glioloop.ledger_schema import CommitmentRow, CommitmentState, InstanceRow
 from glioloop.site import Site
 from listener import commitment, scu
@@ -123,6 +123,8 @@ class Commitments:
         try:
             found, peer = self._deliveries.target(destination)
             files = self._site.results.objects(result_id, found.objects, found.encoding)
+            if not files:
+                raise scu.DeliveryError(GONE.format(result_id))
             references = commitment.references_of(files)
             answer = commitment.ask(peer, transaction, references, SAME_ASSOCIATION_S)
         except scu.DeliveryError as error:
@@ -173,7 +175,10 @@ class Commitments:
             return
         files = self._site.results.objects(row.result_id, found.objects, found.encoding)
         wanted = set(commitment.references_of(files))
-        missing = {one: report.failed.get(one) for one in wanted - {*report.committed}}
+        if not wanted:  # nothing is kept only because nobody knows what was sent
+            raise FailedError(GONE.format(row.result_id))
+        kept = {*report.committed} - {*report.failed}
+        missing = {one: report.failed.get(one) for one in wanted - kept}
         state = CommitmentState.FAILED if missing else CommitmentState.COMMITTED
         self._site.ledger.put(
             replace(row, state=state, reason=_in_words(missing), updated_at=time.time())

@@ -27,6 +27,7 @@ COMMIT = "commit"
 """The job that asks a destination whether it keeps what it took (`glioloop.commitments`)."""
 AUDITED = (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.PARKED)
 """States in which a delivery ends at its destination, or does not get there."""
+GONE = "there is no object of {} in the data folder: is it all there?"
 DELIVERED = "delivered"
 """Outcome of a job that brought everything to its destination."""
 
@@ -115,10 +116,10 @@ class Deliveries:
         try:
             files = store.objects(result_id, at.objects, at.encoding)
             if not files:
-                raise scu.DeliveryError(
-                    f"there is no object of {result_id} in the data folder: is it all there?"
-                )
+                raise scu.DeliveryError(GONE.format(result_id))
             jobs.insist_mine()
+            # A ledger that cannot be written stops it here, and not after each time it was sent.
+            self._write_again(result_id, destination)
             self._store(at, files)
         except scu.DeliveryError as error:
             self._put(result_id, destination, study_uid, DeliveryState.WAITING, str(error))
@@ -193,6 +194,12 @@ class Deliveries:
         if found is None:
             raise RefusedError(f"nothing of {result_id} was ever to be sent to {destination}")
         return found.study_uid
+
+    def _write_again(self, result_id: str, name: str) -> None:
+        """Write the state of a delivery as it is."""
+        known = self._site.ledger.delivery(result_id, name)
+        if known is not None:
+            self._site.ledger.put(known)
 
     def _put(
         self, result_id: str, name: str, study_uid: str, state: DeliveryState, reason: str = ""

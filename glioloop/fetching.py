@@ -11,7 +11,7 @@ from glioloop.ledger_schema import ResultRow
 from glioloop.settings_dicomweb import DicomwebArchive
 from glioloop.site import Site
 from listener import dicomweb_fetch
-from listener.dicomweb_fetch import Listed
+from listener.dicomweb_fetch import Listed, UnansweredError
 from listener.header import DamagedError
 from listener.inbox import Inbox, Received
 from listener.scu import DeliveryError
@@ -54,6 +54,8 @@ class Fetcher:
         """Instances of each study when all of it had been fetched."""
         self._refused: set[str] = set()
         """SOP Instance UIDs of what cannot be kept; each is logged once."""
+        self._withheld: set[str] = set()
+        """SOP Instance UIDs of what was not given, and may be later."""
         self._down = ""
 
     def look(self, now: float) -> None:
@@ -82,11 +84,17 @@ class Fetcher:
                 dicomweb_fetch.instances(server, study_uid, (IMAGES, OUTLINES)), study_uid
             )
             largest = self._site.settings.listener.limits.object_mib << 20
+            whole = True
             for one, content in dicomweb_fetch.fetch(server, wanted, largest):
-                self._keep(one, content)
+                if isinstance(content, UnansweredError):
+                    whole = False  # it is asked for again at the next look
+                    self._say_once(one, content)
+                else:
+                    self._keep(one, content)
                 if not self._may():
                     return
-            self._counts[study_uid] = count
+            if whole:
+                self._counts[study_uid] = count
 
     def _missing(self, listed: list[Listed], study_uid: str) -> list[Listed]:
         """What of a study never came, and is not ours."""
@@ -94,6 +102,12 @@ class Fetcher:
         made: list[ResultRow] = ledger.results(study_uid)
         known = ledger.arrived(study_uid) | {row.sop_instance_uid for row in made} | self._refused
         return [one for one in listed if one.sop_instance_uid not in known]
+
+    def _say_once(self, one: Listed, error: UnansweredError) -> None:
+        """Log that an object was not given, and not at every look."""
+        if one.sop_instance_uid not in self._withheld:
+            self._withheld.add(one.sop_instance_uid)
+            logger.warning("instance %s is not fetched: %s", one.sop_instance_uid, error)
 
     def _keep(self, one: Listed, content: bytes | DamagedError) -> None:
         """Write one object into the inbox; one that cannot be kept is left, and said."""

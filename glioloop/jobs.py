@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -67,6 +67,20 @@ def register(name: str, lane: str, function: Callable[..., None]) -> None:
     _lane_of[name] = lane
 
 
+def take_name(url: str, node: str) -> peers.Node | peers.FileNode:
+    """Be the process of a node's name from now on, and wait while another one is.
+
+    Whatever is done under that name comes after this; `run` does it first. Errors are those of
+    `run`.
+    """
+    url = database.with_driver(url, SETTING)
+    if not _alive:
+        # Two processes of one name would each take up the other's running jobs as its own.
+        named = peers.FileNode if url.startswith("sqlite") else peers.Node
+        _alive.append(named(url, node))
+    return _alive[0]
+
+
 def run(
     url: str,
     node: str = "local",
@@ -99,10 +113,8 @@ def run(
     """
     if unknown := sorted(set(lanes) - set(LANES)):
         raise RefusedError(f"there is no lane {unknown}; lanes are {', '.join(LANES)}")
+    alive = take_name(url, node)
     url = database.with_driver(url, SETTING)
-    # Two processes of one name would each take up the other's running jobs as its own.
-    alive = peers.FileNode(url, node) if url.startswith("sqlite") else peers.Node(url, node)
-    _alive.append(alive)
     _watches.append(Watch(running))  # only now: another process of this name is gone
     DBOS(
         config=DBOSConfig(
@@ -248,11 +260,15 @@ def insist(
 
 
 def given_up() -> list[str]:
-    """Ids of jobs that took too many processes down. Each is said once, and is cancelled then."""
+    """Ids of jobs that took too many processes down; each is said until `dismiss`."""
     found = DBOS.list_workflows(status=GIVEN_UP, load_input=False, load_output=False)
-    for workflow in found:
-        DBOS.cancel_workflow(workflow.workflow_id)
     return [workflow.workflow_id for workflow in found]
+
+
+def dismiss(job_ids: Iterable[str]) -> None:
+    """End jobs that were given up, once it is written down what they leave undone."""
+    for job_id in job_ids:
+        DBOS.cancel_workflow(job_id)
 
 
 def sleep(seconds: float) -> None:

@@ -67,6 +67,7 @@ class Leader:
 
     def _leave(self) -> None:
         """End the session, and with it the lock."""
+        self._leads = False
         if self._session is not None:
             self._session.close()
             self._session = None

@@ -27,7 +27,7 @@ from dbos._dbos import _get_dbos_instance
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from glioloop import database, failures
-from study.errors import FailedError, GlioloopError, RefusedError
+from study.errors import FailedError, GlioloopError, OutageError, RefusedError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class Node:
             try:
                 # Whatever it meets: a node that no longer looks would leave jobs of others undone.
                 failures.guarded(self._look)
-            except GlioloopError as error:
+            except (GlioloopError, OutageError) as error:
                 logger.warning("who is alive cannot be asked; again in %g s: %s", EVERY_S, error)
             if self._ending.wait(EVERY_S):
                 return

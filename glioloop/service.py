@@ -103,6 +103,7 @@ class Service:
         settings = self._settings
         least = int(settings.listener.min_free_gib * 2**30)
         name = settings.node_name
+        jobs.take_name(settings.database, name)  # what another one of this name writes is not ours
         inbox = Inbox(self.site.inbox_folder, min_free_bytes=least, writer=name)
         inbox.sweep()
         if self._leader.leads():
@@ -268,6 +269,7 @@ class Service:
         gone = jobs.given_up()
         self._work.studies.give_up(gone)
         self._give_up_corrections(gone)
+        jobs.dismiss(gone)
         for study in self.site.ledger.unsettled():
             last, again = self._look_again.get(study.study_uid, (0.0, 0.0))
             clock = self._quiet.clock(study, now)
@@ -279,8 +281,9 @@ class Service:
                 logger.warning("study %s: %s", study.study_uid, error)
                 when = clock + OUTAGE_PAUSE_S
             except GlioloopError as error:
-                state = {"state": StudyState.FAILED, "reason": str(error), "settled": True}
+                state = {"state": StudyState.FAILED, "reason": str(error)}
                 self.site.ledger.set_study(study.study_uid, **state)
+                self.site.ledger.settle(study)  # an image that came meanwhile is looked at
                 continue
             self._look_again[study.study_uid] = (study.last_arrival, when or 0.0)
             if when is None:

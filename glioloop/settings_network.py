@@ -52,7 +52,7 @@ class ListenerLimits(Part):
     """of them, from one address"""
     connections: Count = 200
     """open at a time, before anybody said who calls"""
-    associations_per_minute: Count = 600
+    associations_per_minute: Count = 6000
     """requested from one address; more are told to come later"""
     instances_per_minute: Count = 120000
     """from one calling AE title; more are told to come later"""

@@ -29,6 +29,8 @@ TOGETHER = 2
 """How often it may have been running with others when the process ended, before it runs alone."""
 
 RUNNING, SUSPECT = ".running", ".suspect"
+LOOKS = ("look ", "take ")
+"""How the keys of steps begin that are no job's: a look at a study, the taking of a SEG."""
 
 
 class Watch:
@@ -78,8 +80,9 @@ class Watch:
             try:
                 return failures.guarded(function, *args)
             finally:
-                mark.unlink(missing_ok=True)
-                suspect.unlink(missing_ok=True)
+                with suppress(OSError):  # what was done is done, whatever the folder is like
+                    mark.unlink(missing_ok=True)
+                    suspect.unlink(missing_ok=True)
 
     def close(self) -> None:
         """The process ends as it should: nobody is suspected of it."""
@@ -129,18 +132,20 @@ def pardon(data: Path, job_id: str) -> None:
     data
         Data folder of the site.
     job_id
-        Of the job.
+        Of the job; of what the service does beside jobs, UID of the study or SEG that it looks at.
     """
     for suspect in (data / "running").glob(f"*/*{SUSPECT}"):
-        if json.loads(suspect.read_text())["key"].split(" ")[0] == job_id:
+        key = json.loads(suspect.read_text())["key"]
+        if job_id in (key.split(" ")[0], *(key.removeprefix(look) for look in LOOKS)):
             suspect.unlink()
 
 
 def _read(suspect: Path) -> tuple[int, int]:
     """How often a step was running when the process ended: with others, and alone."""
-    if not suspect.is_file():
+    try:
+        together, alone = json.loads(suspect.read_text())["ended"]
+    except OSError:
         return 0, 0
-    together, alone = json.loads(suspect.read_text())["ended"]
     return int(together), int(alone)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from listener import statuses
@@ -64,8 +64,16 @@ class Doorkeeper:
         wrapper = association.dul.socket
         if not access.trusts(names_of(wrapper.socket if wrapper else None)):
             return CALLING_AE_NOT_RECOGNISED, "its certificate is not one of this AE title"
-        if _open_from(who.address, association) > self._limits.associations_per_address:
-            most = self._limits.associations_per_address
+        return self._crowded(who.address, association)
+
+    def _crowded(self, address: str, association: Association) -> tuple[Rejection, str] | None:
+        """Why there is no room for one more; connections that say nothing keep no peer out."""
+        limits = self._limits
+        said = [one for one in association.ae.active_associations if one.requestor.primitive]
+        if len(said) > limits.associations:
+            return LOCAL_LIMIT_EXCEEDED, f"{limits.associations} associations are open already"
+        if _open_from(address, said) > limits.associations_per_address:
+            most = limits.associations_per_address
             return LOCAL_LIMIT_EXCEEDED, f"{most} associations of this address are open already"
         return None
 
@@ -89,17 +97,26 @@ class Doorkeeper:
 
     def may_grow(self, study_uid: str) -> tuple[int, str] | None:
         """Status, and why, of an instance of a study that has too many; None: it has not."""
-        if self._studies.allows(study_uid):
+        if self._studies.has_room(study_uid):
             return None
         most = self._limits.instances_per_study
         return statuses.TOO_MANY, f"more than {most} instances of this study came"
+
+    def grew(self, study_uid: str) -> None:
+        """A study has one instance more."""
+        self._studies.add(study_uid)
+
+    def may_ask(self, calling: str) -> bool:
+        """Whether a peer may ask for storage commitment: who may send something."""
+        access = self._access(calling)
+        return access is not None and bool(access.may)
 
     def _access(self, calling: str) -> Access | None:
         """What a calling AE title may do."""
         return Access() if self._peers is None else self._peers.get(calling)
 
 
-def _open_from(address: str, association: Association) -> int:
-    """Associations from an address that are open, this one among them."""
-    opened = [one.requestor.address_info for one in association.ae.active_associations]
+def _open_from(address: str, said: Iterable[Association]) -> int:
+    """How many associations are from an address."""
+    opened = [one.requestor.address_info for one in said]
     return sum(where is not None and where.address == address for where in opened)

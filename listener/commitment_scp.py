@@ -56,10 +56,10 @@ class Desk:
 
 
 class CommitmentScp:
-    """Answers requests in threads of its own."""
+    """Answers requests in threads of its own, of calling AE titles that may ask."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, may_ask: Callable[[str], bool]) -> None:
+        self._desk, self._may_ask = desk, may_ask
         self._free = threading.BoundedSemaphore(AT_ONCE)
 
     def events(self) -> list[evt.EventHandlerType]:
@@ -90,6 +90,9 @@ class CommitmentScp:
     def handle_request(self, event: Event) -> tuple[int, None]:
         """Handle an N-ACTION: somebody asks whether we keep something."""
         who = caller(event.assoc)
+        if not self._may_ask(who.calling):
+            logger.warning("%s: N-ACTION: it may send nothing", who, extra=log_context(who))
+            return statuses.NOT_AUTHORISED, None
         try:
             if event.action_type != commitment.REQUEST:
                 return statuses.NO_SUCH_ACTION, None

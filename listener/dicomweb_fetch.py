@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +34,24 @@ META_START = 144
 """Bytes of a file up to the first element that (0002,0000) *File Meta Information Group Length*
 counts: preamble, DICM, and that element."""
 LENGTH_AT = 140
+
+
+ONE_ONLY = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.INTERNAL_SERVER_ERROR)
+"""Answers that are about one object: a file is missing, or cannot be read."""
+UNREADABLE = (
+    InvalidDicomError,
+    AttributeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    NotImplementedError,
+    struct.error,
+)
+
+
+class UnansweredError(DeliveryError):
+    """The archive answers, and does not give one object; others may be asked for."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +101,8 @@ def instances(server: Server, study_uid: str, modalities: Collection[str]) -> li
 
 def fetch(
     server: Server, wanted: Collection[Listed], largest: int
-) -> Iterator[tuple[Listed, bytes | DamagedError]]:
-    """Each object as a Part-10 file, or why it is none.
+) -> Iterator[tuple[Listed, bytes | DamagedError | UnansweredError]]:
+    """Each object as a Part-10 file, or why it is none, or why it was not given.
 
     Parameters
     ----------
@@ -97,13 +116,13 @@ def fetch(
     Raises
     ------
     DeliveryError
-        If the archive does not answer, or no longer has one.
+        If the archive does not answer.
     """
     with connected(server) as client:
         for one in wanted:
             try:
                 yield one, _fetched(client, server, one, largest)
-            except DamagedError as error:
+            except (DamagedError, UnansweredError) as error:
                 yield one, error
 
 
@@ -149,13 +168,16 @@ def _fetched(client: httpx.Client, server: Server, one: Listed, largest: int) ->
             "GET", f"{server.url.rstrip('/')}{one.path}", headers={"Accept": PART10}
         ) as answer:
             if answer.status_code != HTTPStatus.OK:
-                raise DeliveryError(f"{server} answers {answer.status_code} for an instance")
+                said = f"{server} answers {answer.status_code} for an instance"
+                raise (
+                    UnansweredError(said) if answer.status_code in ONE_ONLY else DeliveryError(said)
+                )
             for part in answer.iter_bytes():
                 content += part
                 if len(content) > largest:
                     raise DamagedError(f"it is larger than {largest >> 20} MiB")
             kind = answer.headers.get("Content-Type", "")
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise DeliveryError(f"{server} does not answer ({type(error).__name__})") from error
     return _only_part(bytes(content), kind)
 
@@ -178,7 +200,7 @@ def _data_set(content: bytes) -> tuple[bytes, str]:
     try:
         meta = read_partial(BytesIO(content), stop_when=lambda *_: True).file_meta
         syntax = str(meta.TransferSyntaxUID)
-    except (InvalidDicomError, AttributeError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise DamagedError("it is not a DICOM file with a header") from error
     if syntax not in KEPT_SYNTAXES:
         raise DamagedError(f"its transfer syntax {syntax} is not accepted")

@@ -225,6 +225,8 @@ def _store(
         if refused is not None:
             return refused
         entry = inbox.store(data_set, header, arrival)
+        if not entry.repeated:
+            door.grew(header.study_uid)
     else:
         header = replace(header, sop_class_uid=sop_class, sop_instance_uid=sop_instance)
         entry = received(header, arrival, hashlib.sha256(data_set).hexdigest())

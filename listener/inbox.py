@@ -286,7 +286,7 @@ def _place(part: Path, stem: str, sha256: str) -> tuple[Path, bool]:
             if found is not None:
                 return found, True
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)
     raise FailedError(f"{folder.name}/{stem} in the spool changes while it is read")
 
 
@@ -299,7 +299,8 @@ def _taken_up(part: Path) -> bool:
         return False  # it ends within its first bytes
     if len(digest) != _DIGITS or not found.startswith(digest):
         return False
-    _place(part, stem, found)
+    with suppress(FileNotFoundError):  # it was given its name meanwhile
+        _place(part, stem, found)
     return True
 
 

@@ -42,7 +42,7 @@ class Limits:
     associations: int = 50
     associations_per_address: int = 25
     connections: int = 200
-    associations_per_minute: int = 600
+    associations_per_minute: int = 6000
     instances_per_minute: int = 120_000
     instances_per_study: int = 20_000
     object_bytes: int = 512 * MIB
@@ -83,7 +83,7 @@ class Meter:
 
 
 class StudyCounter:
-    """How many instances of a study came since the start, for the studies of late.
+    """How many new instances of a study came since the start, for the studies of late.
 
     Parameters
     ----------
@@ -96,11 +96,14 @@ class StudyCounter:
         self._lock = threading.Lock()
         self._seen: dict[str, int] = {}
 
-    def allows(self, study_uid: str) -> bool:
-        """Take one instance of a study into account; False when it is one too many."""
+    def has_room(self, study_uid: str) -> bool:
+        """Whether a study may take one more."""
         with self._lock:
-            count = self._seen.pop(study_uid, 0) + 1
-            self._seen[study_uid] = min(count, self._most + 1)
+            return self._seen.get(study_uid, 0) < self._most
+
+    def add(self, study_uid: str) -> None:
+        """Take a new instance into account; one that is sent again is none."""
+        with self._lock:
+            self._seen[study_uid] = self._seen.pop(study_uid, 0) + 1
             if len(self._seen) > MOST_KEYS:
                 del self._seen[next(iter(self._seen))]
-        return count <= self._most

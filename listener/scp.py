@@ -161,7 +161,8 @@ def start(
     ae = AE(ae_title=config.ae_titles[0])
     ae.supported_contexts = contexts()
     ae.maximum_pdu_size = config.max_pdu
-    ae.maximum_associations = config.limits.associations
+    # pynetdicom counts connections, whoever is behind them; the doorkeeper counts peers.
+    ae.maximum_associations = 2 * config.limits.connections
     ae.network_timeout = config.idle_timeout_s
     ae.acse_timeout = config.socket_timeout_s
     ae.dimse_timeout = config.socket_timeout_s
@@ -176,7 +177,7 @@ def start(
     if desk is not None:
         # Others ask us as SCU; who answers what we asked opens the association, and is the SCP.
         ae.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
-        events += CommitmentScp(desk).events()
+        events += CommitmentScp(desk, door.may_ask).events()
     plain = _serve(ae, config, config.port, events, None, refused) if config.plain else None
     try:
         secured = _serve(ae, config, config.tls_port, events, context, refused) if context else None

@@ -46,7 +46,10 @@ def test_studies_are_counted_and_the_oldest_forgotten(monkeypatch) -> None:
     monkeypatch.setattr(limits, "MOST_KEYS", 2)
     counter = StudyCounter(2)
 
-    assert [counter.allows("1.2") for _ in range(3)] == [True, True, False]
-    assert counter.allows("1.3")
-    assert counter.allows("1.4")
+    counter.add("1.2")
+    assert counter.has_room("1.2")
+    counter.add("1.2")
+    assert not counter.has_room("1.2")
+    counter.add("1.3")
+    counter.add("1.4")
     assert set(counter._seen) == {"1.3", "1.4"}
