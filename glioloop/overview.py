@@ -25,6 +25,7 @@ from glioloop.ledger_schema import (
 )
 from glioloop.models import HeadVersion, PatientModels
 from glioloop.site import Site
+from glioloop.watch import pardon
 from study.errors import RefusedError
 from study.tissue import Role
 
@@ -185,6 +186,7 @@ def request_study(site: Site, study_uid: str, given: Mapping[str, str] | None = 
             raise RefusedError(f"{role!r} is no role; roles are {', '.join(Role)}")
         overrides[role.upper()] = str(uid)
     site.ledger.study(study_uid)
+    pardon(site.settings.data, study_uid)  # its later images are looked at again, too
     with closing(Board(site.settings.database)) as board:
         number = site.ledger.request(study_uid, overrides)
         job_id = f"infer:{study_uid}:{number}:request"

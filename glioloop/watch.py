@@ -136,7 +136,8 @@ def pardon(data: Path, job_id: str) -> None:
     """
     for suspect in (data / "running").glob(f"*/*{SUSPECT}"):
         key = json.loads(suspect.read_text())["key"]
-        if job_id in (key.split(" ")[0], *(key.removeprefix(look) for look in LOOKS)):
+        look = key.startswith(LOOKS)
+        if key.split(" ")[1 if look else 0] == job_id:
             suspect.unlink()
 
 

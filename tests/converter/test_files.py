@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from converter import files
 from converter.files import is_uid
 from converter.series import Scan, read_series, scan
 from converter.volume import to_volume
@@ -193,3 +196,29 @@ def test_a_number_of_frames_that_is_none_holds_the_series(dicom, text):
         path.write_bytes(content.replace(b"11111111", value))
     with pytest.raises(HeldError, match=r"\(0028,0008\) Number of Frames is no positive number"):
         to_volume(*read_series(paths))
+
+
+@pytest.mark.parametrize("reader", ["_open", "dcmread"])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOLCK])
+def test_what_the_machine_lacks_is_no_fault_of_the_file(dicom, monkeypatch, reader, number):
+    (path,) = dicom.series(np.ones((1, 4, 4), np.uint16))
+    monkeypatch.setattr(files, reader, raising(OSError(number, os.strerror(number))))
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))) as caught:
+        files.read_file(path)
+    assert caught.value.errno == number
+
+
+def test_a_file_that_may_not_be_opened_is_refused(dicom, monkeypatch):
+    (path,) = dicom.series(np.ones((1, 4, 4), np.uint16))
+    monkeypatch.setattr(files, "_open", raising(OSError(errno.EACCES, "Permission denied")))
+    with pytest.raises(RefusedError, match=r"not readable as DICOM \(PermissionError\)"):
+        files.read_file(path)
+
+
+def raising(error: Exception):
+    """A function that raises an error."""
+
+    def call(*_given, **_named):
+        raise error
+
+    return call

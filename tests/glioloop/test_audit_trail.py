@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -85,3 +86,18 @@ def test_a_command_acts_for_its_account(monkeypatch: pytest.MonkeyPatch) -> None
         return actor()
 
     assert contextvars.copy_context().run(command) == ("root", "")
+
+
+def test_a_message_that_is_written_by_half_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trail, write = AuditTrail(tmp_path, 1 << 20, "us"), os.write
+    trail.note(STARTED)
+    before = trail.files()[0].read_bytes()
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda handle, line: write(handle, line[: len(line) // 2]))
+        trail.note(STARTED)
+    assert trail.files()[0].read_bytes() == before
+    assert "an audit message was not written (OSError)" in caplog.text
+    trail.note(STARTED)
+    assert len([parsed(line) for line in lines(trail)]) == 2

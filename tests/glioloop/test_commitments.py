@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from small_dicom import MR, make_instance, write_instance
 from small_world import World, write_study
 
-from glioloop import commitments, overview
+from glioloop import commitments, overview, results, settings
+from glioloop.commitments import Commitments
+from glioloop.delivery import Deliveries
+from glioloop.ledger_schema import CommitmentRow, DeliveryRow
+from glioloop.site import Site, open_site
 from listener import commitment, scp, scu
-from listener.commitment import Reference
+from listener.commitment import Reference, Report
 from listener.commitment_scp import Desk
 from listener.inbox import Inbox
+from study.errors import FailedError
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -134,3 +141,59 @@ def test_a_scanner_is_told_that_its_images_are_kept_by_an_archive_alone(
     assert found is not None
     assert found.committed == (wanted if kept else [])
     assert set(found.failed) == ({nowhere} if kept else {*wanted, nowhere})
+
+
+RESULT, ASKED = "0" * 32, "1.2.3.99"
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[tuple[Site, Commitments]]:
+    """A result that an archive, which is not there, was asked about."""
+    pacs = {"name": "pacs", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": 1}
+    site = open_site(settings.load(data=tmp_path / "data", destinations=[pacs]))
+    given = {"result_id": RESULT, "destination": "pacs", "study_uid": "1.2.3", "updated_at": 1.0}
+    site.ledger.put(DeliveryRow(**given, state="delivered"))
+    site.ledger.put(CommitmentRow(**given, state="asked", transaction_uid=ASKED))
+    yield site, Commitments(site, Deliveries(site))
+    site.ledger.close()
+    site.models.close()
+
+
+def sent(site: Site) -> Reference:
+    """Write the one object of the result."""
+    path = site.results.path(RESULT, results.SEG)
+    path.parent.mkdir(parents=True)
+    write_instance(path.parent, make_instance(1)).rename(path)
+    return Reference(MR, "1.2.3.4.1.1")
+
+
+def test_an_answer_about_a_result_that_is_not_in_the_data_folder_is_no_commitment(
+    asking: tuple[Site, Commitments],
+) -> None:
+    site, mine = asking
+    gone = f"there is no object of {RESULT} in the data folder"
+    with pytest.raises(FailedError, match=gone):
+        mine.take("ARCHIVE", Report(ASKED, [Reference(MR, "1.2.3.4.1.1")], {}))
+    assert mine.state(RESULT, "pacs") == "asked"
+    with pytest.raises(scu.DeliveryError, match=gone):
+        mine.ask(RESULT, "pacs")
+    (row,) = site.ledger.commitments()
+    assert (row.state, row.attempts) == ("asked", 1)
+    assert gone in row.reason
+
+
+def test_what_an_archive_calls_both_kept_and_failed_is_not_kept(
+    asking: tuple[Site, Commitments],
+) -> None:
+    site, mine = asking
+    one = sent(site)
+    mine.take("ARCHIVE", Report(ASKED, [one], {one: 0x0110}))
+    (row,) = site.ledger.commitments()
+    assert (row.state, row.reason) == ("failed", "it does not keep 1.2.3.4.1.1 (0x0110)")
+
+
+def test_what_an_archive_calls_kept_is_committed(asking: tuple[Site, Commitments]) -> None:
+    site, mine = asking
+    mine.take("ARCHIVE", Report(ASKED, [sent(site)], {}))
+    (row,) = site.ledger.commitments()
+    assert (row.state, row.reason) == ("committed", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,14 +50,16 @@ def fitting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
     return call
 
 
-def came(site: Site, key: PatientKey, number: int, state: CorrectionState) -> str:
-    """Enter a correction; its UID."""
+def came(
+    site: Site, key: PatientKey, number: int, state: CorrectionState, study: str = "", **values: Any
+) -> str:
+    """Enter a correction, of a result of its own; its UID."""
     uid = f"1.{number}"
     with site.ledger.transaction() as session:
         session.add(
             CorrectionRow(
                 sop_instance_uid=uid,
-                study_uid=f"2.{number}",
+                study_uid=study or f"2.{number}",
                 state=state,
                 calling_ae="VIEWER",
                 called_ae="GLIOLOOP",
@@ -64,6 +67,7 @@ def came(site: Site, key: PatientKey, number: int, state: CorrectionState) -> st
                 path="nowhere.dcm",
                 result_id=f"{number:032x}",
                 patient_key=key,
+                **values,
             )
         )
     return uid
@@ -71,6 +75,20 @@ def came(site: Site, key: PatientKey, number: int, state: CorrectionState) -> st
 
 def people(site: Site) -> tuple[Person, Person]:
     return person(site.secret, "", "OLD-1"), person(site.secret, "", "NEW-1")
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], object]]:
+    """What each head is fitted to, and what is scored beside it; UIDs of corrections."""
+    seen: list[tuple[list[str], object]] = []
+
+    def fit(_site: Site, rows: list[CorrectionRow], current: Any = None) -> dict[str, Any]:
+        scored = current and (current[0].number, current[1].sop_instance_uid)
+        seen.append(([row.sop_instance_uid for row in rows], scored))
+        return {**FIT, "head": {"weight": [[float(len(seen))]]}}
+
+    monkeypatch.setattr(model_refits, "fit_head", fit)
+    return seen
 
 
 def test_a_merge_while_a_head_is_fitted_has_it_fitted_again(site: Site, fitting: Any) -> None:
@@ -220,3 +238,76 @@ def test_a_head_is_not_used_whose_correction_was_withdrawn_while_it_was_stored(
     assert learnt.learn(second) == {"state": CorrectionState.ACCEPTED}
     models = site.models.patient(old.key)
     assert models.version(models.current["B1"]).corrections == (second,)
+
+
+def test_a_head_is_scored_on_a_correction_of_a_study_that_it_does_not_know(
+    site: Site, fitted: list[tuple[list[str], object]]
+) -> None:
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    corrections.learn(came(site, new.key, 1, CorrectionState.LEARNING))
+    corrections.learn(came(site, new.key, 2, CorrectionState.LEARNING))
+    assert fitted == [(["1.1"], None), (["1.1", "1.2"], (1, "1.2"))]
+
+
+def test_of_two_results_of_one_study_only_the_newest_correction_is_a_lesson(
+    site: Site, fitted: list[tuple[list[str], object]]
+) -> None:
+    """And the head that the older one taught is not scored on the newer one."""
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    corrections.learn(came(site, new.key, 1, CorrectionState.LEARNING, "2.1"))
+    corrections.learn(came(site, new.key, 2, CorrectionState.LEARNING, "2.1"))
+    assert fitted == [(["1.1"], None), (["1.2"], None)]
+
+
+def test_of_one_study_only_the_newest_correction_is_refitted(
+    site: Site, fitted: list[tuple[list[str], object]]
+) -> None:
+    _, new = people(site)
+    came(site, new.key, 1, CorrectionState.ACCEPTED, "2.1")
+    came(site, new.key, 2, CorrectionState.ACCEPTED, "2.1")
+    Refits(site).fit("site")
+    assert [lessons for lessons, _ in fitted] == [["1.2"]]
+
+
+def test_an_older_correction_that_is_accepted_late_scores_no_head(
+    site: Site, fitted: list[tuple[list[str], object]]
+) -> None:
+    """The newer one of its study is the lesson; this one is none, and nothing is scored on it."""
+    _, new = people(site)
+    corrections = Corrections(site, Deliveries(site))
+    corrections.learn(came(site, new.key, 1, CorrectionState.LEARNING))
+    came(site, new.key, 3, CorrectionState.NOT_BETTER, "2.9")
+    older = came(site, new.key, 2, CorrectionState.LEARNING, "2.9")
+    assert corrections.learn(older)["state"] == "accepted"
+    assert fitted[1:] == [(["1.1", "1.3"], None)]
+
+
+@pytest.mark.parametrize(
+    ("why", "queued"), [("mean Dice falls from 0.700 to 0.600", ["1.1"]), (None, [])]
+)
+def test_without_the_correction_that_put_a_head_out_of_use_the_others_are_learnt_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, why: str | None, queued: list[str]
+) -> None:
+    _, new = people(site)
+    report = {"fit": {"in_use": {"dice_base": {}, "dice_current": {}, "out_of_use": why}}}
+    came(site, new.key, 1, CorrectionState.ACCEPTED)
+    second = came(site, new.key, 2, CorrectionState.NOT_BETTER, report=report)
+    started: list[str] = []
+
+    def start_again(_site: Site, _board: object, row: CorrectionRow) -> str:
+        started.append(row.sop_instance_uid)
+        return f"adapt:{row.sop_instance_uid}"
+
+    monkeypatch.setattr(decisions, "Board", lambda _database: closing_nothing())
+    monkeypatch.setattr(decisions, "start_again", start_again)
+    decisions.withdraw(site, second)
+    assert started == queued
+    waiting = site.ledger.corrections(CorrectionState.LEARNING)
+    assert [row.sop_instance_uid for row in waiting] == queued
+
+
+def closing_nothing() -> SimpleNamespace:
+    """In place of a board: nothing runs jobs here."""
+    return SimpleNamespace(close=lambda: None)

@@ -313,7 +313,9 @@ def test_a_board_without_jobs_says_so(tmp_path: Path) -> None:
         Board(f"sqlite:///{tmp_path / 'jobs.db'}")
 
 
-def test_a_job_that_took_too_many_processes_down_is_said_once(engine: Callable[..., str]) -> None:
+def test_a_job_that_took_too_many_processes_down_is_said_until_it_is_dismissed(
+    engine: Callable[..., str],
+) -> None:
     url = engine(infer=lambda _study: None)
     jobs.start("infer", "1.2.3", job_id="infer:1.2.3:abc")
     until(lambda: jobs.ended("infer:1.2.3:abc"))
@@ -321,6 +323,8 @@ def test_a_job_that_took_too_many_processes_down_is_said_once(engine: Callable[.
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         database.execute("update workflow_status set status = ?", (jobs.GIVEN_UP,))
     assert jobs.given_up() == ["infer:1.2.3:abc"]
+    assert jobs.given_up() == ["infer:1.2.3:abc"]
+    jobs.dismiss(["infer:1.2.3:abc"])
     assert jobs.given_up() == []
 
 

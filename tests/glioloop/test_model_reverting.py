@@ -14,11 +14,11 @@ from study.errors import FailedError
 OLD, NEW = person(b"s", "", "OLD"), person(b"s", "", "NEW")
 
 
-def accepted(store: ModelStore, number: int) -> HeadVersion:
+def accepted(store: ModelStore, number: int, backbone: str = "B1") -> HeadVersion:
     return store.accept(
         NEW.key,
         parent=number - 1,
-        backbone="B1",
+        backbone=backbone,
         head={"weight": [[float(number)]]},
         corrections=(f"1.{number}",),
         metrics={},
@@ -75,3 +75,12 @@ def test_a_store_that_is_read_only_says_so_and_changes_nothing(
         revert(closed, NEW.key, version, "lost")
     assert closed.patient(NEW.key).current == {"B1": 1}
     closed.close()
+
+
+def test_no_head_of_an_older_backbone_comes_back_with_the_next_one(store: ModelStore) -> None:
+    accepted(store, 1)
+    version = accepted(store, 2, "B2")
+    assert [used.version.number for used in store.used_elsewhere(NEW.key, "B3")] == [2, 1]
+    assert revert(store, NEW.key, version, "lost")
+    assert store.used_elsewhere(NEW.key, "B3") == []
+    assert store.patient(NEW.key).current == {"B1": 0, "B2": 0}

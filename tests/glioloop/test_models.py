@@ -132,3 +132,14 @@ def test_two_processes_lose_no_version(tmp_path: Path) -> None:
         process.join()
     versions = ModelStore(tmp_path).patient(PETER).versions
     assert [v.number for v in versions] == list(range(1, 21))
+
+
+def test_the_base_head_that_a_person_chose_stays_with_the_next_backbone(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+    given(store, "1.1", "B1")
+    given(store, "1.2", "B2")
+    assert [used.version.number for used in store.used_elsewhere(PETER, "B3")] == [2, 1]
+    store.use(PETER, BASE, "B2")
+    assert store.used_elsewhere(PETER, "B3") == []
+    store.use(PETER, 1, "B1")
+    assert [used.version.number for used in store.used_elsewhere(PETER, "B3")] == [1]

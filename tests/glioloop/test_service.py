@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from pydicom import dcmread
+from small_dicom import ARRIVED_MR
 from small_world import BIRTH_DATE, NAME, PATIENT_ID, World, write_slice, write_study
 
 from glioloop import decisions, jobs, overview
+from glioloop.ledger_schema import StudyRow
+from glioloop.service import Service
 from glioloop.site import Site
+from listener.inbox import Inbox
 from study.errors import FailedError, HeldError, RefusedError
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
@@ -237,6 +242,53 @@ def test_a_study_whose_job_was_given_up_says_so(
     state, reason = world.state(study.uid)
     assert state == "failed"
     assert "was ended 50 times, together with the service" in reason
+
+
+def test_a_study_whose_look_fails_is_looked_at_again_for_what_came_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(world.settings)  # not started: only what is asked for here looks
+    ledger, looked = service.site.ledger, []
+    monkeypatch.setattr(service, "_lead", lambda: True)
+    monkeypatch.setattr(jobs, "given_up", list)
+    ledger.enter(ARRIVED_MR)
+
+    def look_at(study: StudyRow, _now: float) -> None:
+        looked.append(study.last_arrival)
+        if len(looked) == 1:
+            ledger.enter(replace(ARRIVED_MR, sop_instance_uid="1.1.2", received_at=200.0))
+        raise FailedError("it cannot be read")
+
+    monkeypatch.setattr(service._judge, "look_at", look_at)
+    service.tick(300.0)
+    assert (ledger.study("1").state, ledger.study("1").settled) == ("failed", False)
+    service.tick(301.0)
+    assert (ledger.study("1").state, ledger.study("1").settled) == ("failed", True)
+    service.tick(302.0)
+    assert len(looked) == 2
+    assert looked[0] < looked[1]
+    ledger.close()
+    service.site.models.close()
+
+
+def test_a_node_has_its_name_before_it_touches_the_inbox(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process of its name writes at this moment would be swept away."""
+    done, take_name, sweep = [], jobs.take_name, Inbox.sweep
+
+    def named(*given: str) -> object:
+        done.append("name")
+        return take_name(*given)
+
+    def swept(inbox: Inbox) -> None:
+        done.append("sweep")
+        sweep(inbox)
+
+    monkeypatch.setattr(jobs, "take_name", named)
+    monkeypatch.setattr(Inbox, "sweep", swept)
+    world.start()
+    assert done[:2] == ["name", "sweep"]
 
 
 def test_images_that_cannot_be_segmented_are_held_at_once(world: World) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+from small_dicom import ARRIVED_MR
 
-from glioloop import watch
+from glioloop import overview, settings, watch
+from glioloop.site import open_site
 from glioloop.watch import Watch
 from study.errors import FailedError, OutageError
 
@@ -161,3 +165,49 @@ def test_a_watch_without_a_folder_only_guards() -> None:
 
     with pytest.raises(FailedError, match="surprise failed: ValueError"):
         Watch(None).run("any", surprise)
+
+
+@pytest.mark.parametrize("look", ["look 1.2.3", "take 1.2.3"])
+def test_a_person_pardons_what_is_no_job_by_its_uid(tmp_path: Path, look: str) -> None:
+    folder = tmp_path / "running" / "local"
+    folder.mkdir(parents=True)
+    for _ in range(watch.MOST):
+        left_by(folder, look)
+    for other in ("1.2", "1.2.3.4", "look", "take"):
+        watch.pardon(tmp_path, other)
+    with pytest.raises(FailedError):
+        Watch(folder).run(look, nothing)
+    watch.pardon(tmp_path, "1.2.3")
+    assert Watch(folder).run(look, nothing) == "done"
+
+
+def test_a_folder_that_is_away_when_a_step_ends_loses_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Watch(tmp_path)
+
+    def away(*_: object, **_named: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "unlink", away)
+    assert mine.run("infer:1 segment", nothing) == "done"
+
+
+def test_a_person_who_asks_for_a_study_pardons_the_looks_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`glioloop jobs retry` of a study, and the button of the web page."""
+    site = open_site(settings.load(data=tmp_path / "data"))
+    site.ledger.enter(ARRIVED_MR)
+    monkeypatch.setattr(overview, "Board", lambda _database: MagicMock())
+    folder = tmp_path / "data" / "running" / "local"
+    folder.mkdir(parents=True)
+    for _ in range(watch.MOST):
+        left_by(folder, "look 1")
+        left_by(folder, "look 1.2")
+    assert overview.request_study(site, "1") == "infer:1:1:request"
+    assert Watch(folder).run("look 1", nothing) == "done"
+    with pytest.raises(FailedError):
+        Watch(folder).run("look 1.2", nothing)
+    site.ledger.close()
+    site.models.close()

@@ -14,6 +14,7 @@ from pynetdicom import AE
 from small_dicom import MR, make_instance, write_instance
 
 from listener import commitment, scp, scu, statuses
+from listener.access import Access, Right
 from listener.commitment import Reference, Report
 from listener.commitment_scp import Desk
 from listener.inbox import Inbox
@@ -47,9 +48,10 @@ def office(
     port: int,
     keeps: Callable[[Reference], bool] = lambda one: one == KEPT,
     at: dict[str, scu.Peer] | None = None,
+    peers: dict[str, Access] | None = None,
 ) -> Iterator[Office]:
     made = Office(scu.Peer(name, "127.0.0.1", port, "NOBODY"))
-    config = scp.ScpConfig("127.0.0.1", port, (name,))
+    config = scp.ScpConfig("127.0.0.1", port, (name,), peers=peers)
     desk = Desk(made.take, keeps, at or {})
     running = scp.start(config, Inbox(folder / name, 0), lambda _: None, desk=desk)
     try:
@@ -143,6 +145,27 @@ def test_a_request_that_cannot_be_read_is_refused(
         association = ae.associate("127.0.0.1", port, ae_title="US")
         answer, _ = association.send_n_action(
             wanted, action, commitment.PUSH_MODEL, commitment.PUSH_MODEL_INSTANCE
+        )
+        association.release()
+    assert answer.Status == status
+
+
+@pytest.mark.parametrize(
+    ("may", "status"), [(set(), 0x0124), ({Right.IMAGES}, 0x0000), ({Right.CORRECTIONS}, 0x0000)]
+)
+def test_who_may_send_nothing_may_not_ask_what_is_kept(
+    tmp_path: Path, free_port: Callable[[], int], may: set[Right], status: int
+) -> None:
+    port = free_port()
+    with office(tmp_path, "US", port, peers={"SCANNER": Access(may=frozenset(may))}):
+        ae = AE(ae_title="SCANNER")
+        ae.add_requested_context(commitment.PUSH_MODEL)
+        association = ae.associate("127.0.0.1", port, ae_title="US")
+        answer, _ = association.send_n_action(
+            commitment.request_data(TRANSACTION, [KEPT]),
+            commitment.REQUEST,
+            commitment.PUSH_MODEL,
+            commitment.PUSH_MODEL_INSTANCE,
         )
         association.release()
     assert answer.Status == status

@@ -437,6 +437,17 @@ def test_one_association_of_an_address_too_many_is_rejected(listen) -> None:
     first.release()
 
 
+def test_connections_that_say_nothing_keep_no_peer_out(listen) -> None:
+    running = listen(limits=Limits(associations=1, associations_per_address=1))
+    silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(3)]
+    try:
+        assert wait_until(lambda: len(running.scp._ae.active_associations) == 3)
+        assert association(running.port) is None
+    finally:
+        for one in silent:
+            one.close()
+
+
 def test_one_connection_too_many_is_hung_up_on(listen, caplog: pytest.LogCaptureFixture) -> None:
     running = listen(limits=Limits(connections=2))
     silent = []
@@ -482,6 +493,16 @@ def test_a_study_does_not_grow_for_ever(listen, tmp_path: Path) -> None:
     other = write_instance(tmp_path / "out", make_instance(1, study="1.2.3.5"))
 
     assert send(running.port, [*files, other]) == [0x0000, 0x0000, 0xC002, 0x0000]
+
+
+def test_the_same_image_again_does_not_fill_its_study(listen, tmp_path: Path) -> None:
+    running = listen(limits=Limits(instances_per_study=2))
+    one, two, three = (
+        write_instance(tmp_path / "out", make_instance(number)) for number in (1, 2, 3)
+    )
+
+    assert send(running.port, [one, one, one]) == [0x0000, 0x0000, 0x0000]
+    assert send(running.port, [two, three]) == [0x0000, 0xC002]
 
 
 def test_all_data_sets_together_have_a_bound(listen, caplog: pytest.LogCaptureFixture) -> None:
