@@ -135,10 +135,11 @@ def pardon(data: Path, job_id: str) -> None:
         Of the job; of what the service does beside jobs, UID of the study or SEG that it looks at.
     """
     for suspect in (data / "running").glob(f"*/*{SUSPECT}"):
-        key = json.loads(suspect.read_text())["key"]
-        look = key.startswith(LOOKS)
-        if key.split(" ")[1 if look else 0] == job_id:
-            suspect.unlink()
+        with suppress(FileNotFoundError):  # its step ended well meanwhile
+            key = json.loads(suspect.read_text())["key"]
+            look = key.startswith(LOOKS)
+            if key.split(" ")[1 if look else 0] == job_id:
+                suspect.unlink()
 
 
 def _read(suspect: Path) -> tuple[int, int]:

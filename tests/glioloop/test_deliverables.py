@@ -144,7 +144,9 @@ def test_a_study_whose_job_was_given_up_is_answered_too(
     monkeypatch.setattr("glioloop.jobs.given_up", lambda: next(ids, []))
     world.until(lambda: len(world.others) == 4)
     newest = service.site.ledger.deliveries()[0].result_id
-    assert "ended the whole process 5 times" in said(world.stored(newest, "report.dcm"))
+    assert "was ended 50 times, together with the service" in said(
+        world.stored(newest, "report.dcm")
+    )
 
 
 def test_answers_can_be_switched_off(world: World) -> None:
