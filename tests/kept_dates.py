@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from engine.head import Head
+from engine.prior import PRIOR_FILE
 from engine.weights import load, shipped
 from glioloop.evidence_dates import KeptDate, to_arrays
+from glioloop.evidence_patients import Models
 
 BASE = load(shipped("base")).head
 SHAPE = (16, 12, 12)
@@ -22,6 +25,14 @@ MEANS = np.array(
     ]
 )
 """Features of each tissue, about as the shipped backbone has them on a generated head."""
+
+
+def without_prior(folder: Path) -> Models:
+    """The shipped models without what generated cases say of them: these dates are none."""
+    base = shutil.copytree(
+        shipped("base"), folder / "base", ignore=shutil.ignore_patterns(PRIOR_FILE)
+    )
+    return Models(base, shipped("brain"))
 
 
 def teacher(towards_edema: float = 1.5) -> Head:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -88,9 +89,13 @@ class Target:
         log = (self.folder / "listener.log").read_text(errors="replace")
         return log.count("an unforeseen error")
 
-    def threads(self) -> int:
-        """Threads that run in it."""
-        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+    def sockets(self) -> int:
+        """Sockets that it has open: the port, and connections."""
+        found = 0
+        for one in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found += str(one.readlink()).startswith("socket:")
+        return found
 
 
 def conversation(port: int, *steps: bytes) -> tuple[str, bytes]:

@@ -56,7 +56,7 @@ def seg(tmp_path: Path) -> Path:
 
 def over_the_port(target: Target, numbers: dict[str, int], seed: int) -> list[Count]:
     """All attacks on the listener; after each it answers DCMTK, and nothing is left running."""
-    idle = target.threads()
+    idle = target.sockets()
     found = []
     for number in range(3):
         chance = random.Random(seed + number)  # noqa: S311 - it must be the same each time
@@ -76,7 +76,7 @@ def over_the_port(target: Target, numbers: dict[str, int], seed: int) -> list[Co
         found.append(made)
         done = dcmtk("echoscu", "-aec", "GLIOLOOP", "127.0.0.1", str(target.port))
         assert done.returncode == 0, f"no C-ECHO after the {made.kind}: {done.stderr}"
-    assert wait_until(lambda: target.threads() <= idle, 40), "connections are left open"
+    assert wait_until(lambda: target.sockets() <= idle, 40), "connections are left open"
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kept_dates import BASE, kept_date, write
+from kept_dates import BASE, kept_date, without_prior, write
 
 from engine.adapt import FitSettings
 from engine.sampling import FeatureSample
@@ -42,7 +42,7 @@ def test_every_point_is_fitted_and_judged(tmp_path: Path, monkeypatch: pytest.Mo
         evidence_centre, "CURVES", {name: (whose, quick) for name, (whose, _) in CURVES.items()}
     )
     monkeypatch.setattr(evidence_centre, "each", lambda work, tasks, _workers: map(work, tasks))
-    cases = cases_of(CENTRES, (), tmp_path, MODELS)
+    cases = cases_of(CENTRES, (), tmp_path, without_prior(tmp_path))
     for case in cases:
         date = kept_date(case.order.number)
         if case.learnt:

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 from kept_dates import BASE as HEAD
-from kept_dates import kept_date, write
+from kept_dates import kept_date, without_prior, write
 
 from engine.adapt import FitSettings
 from engine.head import Head
-from engine.weights import shipped
 from glioloop import evidence_followups
 from glioloop.evidence_followups import BASE, CEILING, OTHER, Task, judge_patient, run
 from glioloop.evidence_heads import OURS, Arm
-from glioloop.evidence_patients import Models, Order
+from glioloop.evidence_patients import Order
 from glioloop.evidence_ranges import Followups
 from glioloop.evidence_statistics import dice_of
 
@@ -24,7 +23,7 @@ QUICK = FitSettings(rungs=("bias",), strengths=(0.1,))
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Two patients, whose dates are made already."""
     monkeypatch.setattr(evidence_followups, "ARMS", {OURS: Arm(settings=QUICK)})
-    models = Models(shipped("base"), shipped("brain"))
+    models = without_prior(tmp_path)
     made = []
     for number in range(2):
         task = Task(Order(number, Followups(voxels=2000), ()), tmp_path, models)

@@ -18,6 +18,7 @@ from pathlib import Path
 import postgres
 import psycopg
 import pytest
+from dicom_network import wait_until
 
 from glioloop import inspection, peers, settings
 from glioloop.leader import Leader
@@ -247,7 +248,7 @@ def test_one_of_several_leads_and_another_one_when_it_is_gone(nodes: Nodes) -> N
             "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
             " and database = (select oid from pg_database where datname = current_database())"
         )
-    assert other.leads()
+    assert wait_until(other.leads)  # once the database has ended the session that held the lock
     assert not one.leads()
     other.close()
     assert one.leads()
