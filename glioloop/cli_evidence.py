@@ -110,7 +110,8 @@ def _page_command(
         raise RefusedError(f"there is no page {page}")
     text = evidence_page.document(page.read_text(encoding="utf-8"), found)
     durable.write(page, text.encode())
-    evidence_page.draw(page.with_name(evidence_page.FIGURE), found)
+    if found["followups"] or found["centre"]:  # what the figure is about
+        evidence_page.draw(page.with_name(evidence_page.FIGURE), found)
 
 
 def _forget(folder: Path, pattern: str) -> None:
