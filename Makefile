@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test test-load test-faults test-slow test-browser test-viewers trials fuzz lint evaluate evidence bench-setup setup system
+.PHONY: demo test test-load test-faults test-slow test-browser test-viewers test-bench trials fuzz lint evaluate evidence bench-setup setup system
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -86,6 +86,10 @@ lint: setup
 
 # What `glioloop bench inference` is compared with: MONAI and ONNX Runtime. The service needs neither.
 bench-setup: .venv.stamp-bench
+
+# That what glioloop bench compares with computes the same.
+test-bench: bench-setup
+	$(VENV)/bin/python -m pytest -m bench $(ARGS)
 
 .venv.stamp-bench: requirements-bench.txt .venv.stamp
 	$(PIP) --no-deps --requirement requirements-bench.txt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,10 +16,6 @@ from engine.yardsticks import monai_torch, onnxruntime, untrained
 from study.errors import FailedError
 
 PATCHING = Patching(size=(16, 16, 16), overlap=0.25)
-needs_packages = pytest.mark.skipif(
-    find_spec("monai") is None or find_spec("onnxruntime") is None,
-    reason="compares with MONAI and ONNX Runtime: make bench-setup installs them",
-)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +36,7 @@ def test_every_class_of_an_untrained_network_wins_somewhere(
     assert (np.bincount(logits.argmax(axis=0).ravel(), minlength=4) > 1000).all()
 
 
-@needs_packages
+@pytest.mark.bench
 def test_monai_computes_the_same_where_patches_lie_the_same(
     model: Model, images: np.ndarray
 ) -> None:
@@ -53,7 +48,7 @@ def test_monai_computes_the_same_where_patches_lie_the_same(
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-@needs_packages
+@pytest.mark.bench
 def test_onnx_runtime_computes_the_same_features(model: Model, images: np.ndarray) -> None:
     stack = np.ascontiguousarray(images[None, :, :16, :24, :16])
     ours = compile_backbone(model, "torch", threads=1)(stack)

@@ -14,6 +14,9 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
 from small_dicom import make_instance, write_instance
 
+# pynetdicom leaves the socket of a refused connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 
 def test_pynetdicom_still_has_what_is_taken_hold_of() -> None:
     assert callable(DIMSEServiceProvider.get_msg)
