@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from listener import statuses
 from listener.admission import Doorkeeper
@@ -115,7 +115,8 @@ def handle_close(event: Event, transfers: Transfers) -> None:
     """
     transfers.end(caller(event.assoc))
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)
+        waiting: Any = event.assoc.dul.to_user_queue  # its annotation leaves out the end of all
+        waiting.put(None)
 
 
 def handle_echo(event: Event) -> int:
