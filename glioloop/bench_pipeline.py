@@ -14,14 +14,15 @@ import numpy as np
 
 from converter.grid import resample
 from engine.adapt import fit_head
-from engine.inference import features_at
-from engine.sampling import FeatureSample, sample_voxels
+from engine.sampling import FeatureSample
 from glioloop import inference
 from glioloop.bench import Figures, Measurement, Options
 from glioloop.bench_phantom import PhantomImages, phantom_images
+from glioloop.learning import sample_of
 from glioloop.networks import Networks, prepare_networks
 from glioloop.networks import Options as NetworkOptions
 from glioloop.pipeline import Segmentation, segment_volumes
+from glioloop.settings_models import Adaptation
 from study.tissue import TUMOUR_TISSUES
 
 LARGE = (512, 512, 400)
@@ -104,15 +105,7 @@ def _sample(
     truth = resample(images.truth, grid, order="nearest").array.astype(np.uint8)
     masks = {tissue: (truth == tissue) & kept.brain for tissue in TUMOUR_TISSUES}
     outlined = frozenset(TUMOUR_TISSUES)
-    chosen = sample_voxels(base, masks, outlined, kept.brain, grid.spacing)
-    features = features_at(
-        networks.backbone,
-        kept.images.astype(np.float32),
-        kept.brain,
-        chosen.voxels,
-        options.patching(networks.manifest),
-    )
-    return chosen.with_features(features, networks.manifest.backbone_sha256)
+    return sample_of(kept, base, masks, outlined, networks, options, Adaptation().voxels)
 
 
 def _peak_gib() -> float:

@@ -14,7 +14,6 @@ from dicomseg.recognise import Kind, KnownResult, Recognition, known_result, rec
 from glioloop import (
     audit_events,
     confinement,
-    inference,
     jobs,
     model_refits,
     model_reverting,
@@ -87,8 +86,6 @@ class Corrections:
             outcome = jobs.step(self.learn, sop_instance_uid)
             while outcome["state"] == AGAIN:
                 outcome = jobs.step(self.learn, sop_instance_uid)
-        except inference.StoppedError:
-            raise
         except jobs.STEP_FAILURES as error:
             jobs.step(self.hold, sop_instance_uid, str(error))
             raise
@@ -107,8 +104,6 @@ class Corrections:
         used = self._in_use(row, rows)
         try:
             fit = model_refits.fit_head(site, rows, (used, row) if used else None)
-        except inference.StoppedError:
-            raise  # it says nothing of the correction, which is learnt from at the next start
         except GlioloopError as error:
             self.hold(sop_instance_uid, model_refits.reason_of(error))
             return {"state": CorrectionState.HELD}
@@ -251,18 +246,15 @@ class Corrections:
         return ""
 
     def _lessons(self, row: CorrectionRow) -> list[CorrectionRow]:
-        """The newest correction of each study of the patient.
-
-        Of a study, not of a result: two of one study would be learnt from and tested on each other.
-        """
-        newest: dict[str, CorrectionRow] = {}
+        """The newest correction of each study of the patient."""
+        found = []
         theirs = self._site.models.keys_of(PatientKey(str(row.patient_key)))
         for known in self._site.ledger.corrections(*LEARNT):
             mine = known.sop_instance_uid == row.sop_instance_uid
             waiting = known.state == CorrectionState.LEARNING and not mine
             if known.patient_key in theirs and known.result_id and not waiting:
-                newest[known.study_uid] = known
-        return sorted(newest.values(), key=lambda known: known.received_at)
+                found.append(known)
+        return model_refits.newest_of_studies(found)
 
     def _queue(self, sop_instance_uid: str, result: ResultRow) -> None:
         """Queue the job, one at a time for a patient."""

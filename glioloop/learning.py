@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converter.grid import resample
 from converter.parts import read_part
@@ -25,7 +26,7 @@ from glioloop.kept import Kept
 from glioloop.lessons import Lesson
 from glioloop.networks import Networks, Options
 from study.errors import RefusedError
-from study.tissue import Role
+from study.tissue import Role, Tissue
 
 logger = logging.getLogger(__name__)
 
@@ -167,9 +168,36 @@ def _sample(
         tissue: resample(labels.with_array(mask), kept.grid, order="nearest").array > 0.5
         for tissue, mask in outlined.items()
     }
-    chosen = sample_voxels(
-        base, masks, frozenset(outlined), kept.brain, kept.grid.spacing, budget=voxels
-    )
+    made = sample_of(kept, base, masks, frozenset(outlined), networks, options, voxels, progress)
+    durable.write(place, made.to_npz())
+    return made
+
+
+def sample_of(
+    kept: Kept,
+    base: npt.NDArray[np.uint8],
+    masks: Mapping[Tissue, npt.NDArray[np.bool_]],
+    outlined: frozenset[Tissue],
+    networks: Networks,
+    options: Options,
+    voxels: int,
+    progress: Callable[[float], None] | None = None,
+) -> FeatureSample:
+    """Features of a sample of a study's voxels.
+
+    Parameters
+    ----------
+    kept
+        The study's inputs.
+    base, masks, outlined, voxels
+        Of `engine.sampling.sample_voxels`, on the grid of ``kept``; ``voxels`` is its budget.
+    networks, options
+        As the study was segmented with.
+    progress
+        Told the part, of 1, that is done.
+    """
+    spacing = kept.grid.spacing
+    chosen = sample_voxels(base, masks, outlined, kept.brain, spacing, budget=voxels)
     features = features_at(
         networks.backbone,
         kept.images.astype(np.float32),
@@ -178,9 +206,7 @@ def _sample(
         options.patching(networks.manifest),
         progress,
     )
-    made = chosen.with_features(features, backbone, kept.images)
-    durable.write(place, made.to_npz())
-    return made
+    return chosen.with_features(features, networks.manifest.backbone_sha256, kept.images)
 
 
 def _place(lesson: Lesson, options: Options) -> Path:

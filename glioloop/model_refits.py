@@ -61,8 +61,6 @@ class Refits:
         taught = with_layers(site, rows)
         try:
             fit = fit_head(site, rows)
-        except inference.StoppedError:
-            raise  # it says nothing of the corrections; the job goes on at the next start
         except GlioloopError as error:
             logger.warning("%s was not fitted again: %s", owner.title, error)
             return {"state": "not fitted", "reason": str(error)}
@@ -111,12 +109,21 @@ def owner_of(site: Site, whose: str) -> PatientModels:
 def corrections_of(site: Site, owner: PatientModels) -> list[CorrectionRow]:
     """The newest correction of each study of a patient or a group, the earliest first."""
     keys = set() if owner.group else set(site.models.keys_of(owner.patient_key))
-    newest: dict[str, CorrectionRow] = {}
+    found = []
     for row in site.ledger.corrections(*TAKEN):
         if row.result_id is None:
             continue
         if (owner.group in _groups(site, row)) if owner.group else (row.patient_key in keys):
-            newest[row.study_uid] = row
+            found.append(row)
+    return newest_of_studies(found)
+
+
+def newest_of_studies(rows: Sequence[CorrectionRow]) -> list[CorrectionRow]:
+    """The last of each study, of corrections that have the earliest first; again in this order.
+
+    Of a study, not of a result: two of one study would be learnt from and tested on each other.
+    """
+    newest = {row.study_uid: row for row in rows}
     return sorted(newest.values(), key=lambda row: row.received_at)
 
 
@@ -221,8 +228,6 @@ def _outline(row: CorrectionRow, lesson: Mapping[str, Any]) -> None:
     """Read what a correction outlines."""
     try:
         confinement.outline(lesson, f"SEG {row.sop_instance_uid}")
-    except inference.StoppedError:
-        raise
     except GlioloopError as error:
         raise UnreadableError(row.sop_instance_uid, str(error)) from error
 
